@@ -1,0 +1,125 @@
+"""Chunks: the pieces in which a table goes through the kernel."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TEXT = "labelf.text"
+"""Name of the last column of a chunk's batch: what is classified."""
+
+JSON_OBJECT = "labelf.object"
+"""Name of the column that holds whole JSON objects, on their way from JSON Lines to JSON Lines."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of the input.
+
+    Attributes:
+        number: position among the chunks of the run, from 0.
+        first_row: position of the first row in the run, from 0.
+        batch: the input's columns and, last, the text (string, named ``TEXT``).
+    """
+
+    number: int
+    first_row: int
+    batch: pa.RecordBatch
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return int(self.batch.num_rows)
+
+    @property
+    def texts(self) -> pa.StringArray:
+        """The texts that are classified; null where there is none."""
+        return self.batch.column(self.batch.num_columns - 1)
+
+    @property
+    def rows(self) -> pa.RecordBatch:
+        """The input's columns as they pass through."""
+        return self.batch.select(range(self.batch.num_columns - 1))
+
+
+def with_text(batch: pa.RecordBatch, columns: tuple[str, ...]) -> pa.RecordBatch:
+    """Add the text column: one column as it is, or several joined by a newline."""
+    parts = [_as_text(batch.column(name)) for name in columns]
+    text = (
+        parts[0]
+        if len(parts) == 1
+        else pc.binary_join_element_wise(*parts, "\n", null_handling="skip")
+    )
+    return batch.append_column(TEXT, text)
+
+
+def _as_text(column: pa.Array) -> pa.StringArray:
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def chunks(batches: Iterable[pa.RecordBatch], max_rows: int, max_bytes: int) -> Iterator[Chunk]:
+    """Number the rows of a table and cut them into chunks.
+
+    Where a chunk ends depends on the rows alone, not on how they arrive in batches.
+    """
+    first_row = 0
+    for number, batch in enumerate(recut(batches, max_rows, max_bytes)):
+        yield Chunk(number, first_row, batch)
+        first_row += batch.num_rows
+
+
+def recut(
+    batches: Iterable[pa.RecordBatch], max_rows: int, max_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches that end at ``max_rows`` rows or ``max_bytes`` bytes of text.
+
+    A batch ends with the row that reaches one of the two; the last batch may be shorter.
+    """
+    cutter = Recutter(max_rows, max_bytes)
+    for batch in batches:
+        yield from cutter.push(batch)
+    yield from cutter.flush()
+
+
+class Recutter:
+    """Cuts rows that arrive in batches of any size; the cuts depend on the rows alone."""
+
+    def __init__(self, max_rows: int, max_bytes: int) -> None:
+        self._max_rows, self._max_bytes = max_rows, max_bytes
+        self._held: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+
+    def push(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Take rows; yield the batches that they complete."""
+        cumulated = np.cumsum(_text_bytes(batch))
+        start = before = 0
+        while start < batch.num_rows:
+            room = self._max_bytes - self._bytes
+            reached = int(np.searchsorted(cumulated, before + room)) + 1
+            end = min(start + self._max_rows - self._rows, reached, batch.num_rows)
+            self._held.append(batch.slice(start, end - start))
+            self._rows += end - start
+            self._bytes += int(cumulated[end - 1]) - before
+            before, start = int(cumulated[end - 1]), end
+            if self._rows >= self._max_rows or self._bytes >= self._max_bytes:
+                yield from self.flush()
+
+    def flush(self) -> Iterator[pa.RecordBatch]:
+        """Yield what is held, if anything."""
+        if self._held:
+            held = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
+            self._held, self._rows, self._bytes = [], 0, 0
+            yield held
+
+
+def _text_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Bytes in the string and binary columns, [rows] int64."""
+    total = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        kind = column.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+            total += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+    return total

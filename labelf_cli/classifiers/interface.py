@@ -1,0 +1,86 @@
+"""What the kernel knows of its classifiers, however they answer."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, NamedTuple, TypeVar
+
+from labelf_cli.config import Activation
+from labelf_cli.predictions import Floats, Rules
+from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
+
+T = TypeVar("T")
+
+
+class Batching(Enum):
+    """How the texts of a model may share a call without a bit of their scores moving."""
+
+    PADDED = "padded batches"
+    EQUAL_LENGTH = "equal-length batches"
+    ONE_TEXT = "one text a call"
+
+
+class Because(NamedTuple, Generic[T]):
+    """Something that labelf settled about a model, and the rule that settled it."""
+
+    value: T
+    rule: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model as labelf understood it.
+
+    Attributes:
+        name: prefix of its columns.
+        id: the model_id of the HTTP API.
+        labels: in the order of the logits.
+        activation: from logits to scores.
+        rules: what becomes of its scores.
+        fails_long: whether a text over the maximum length fails its row instead of being cut.
+    """
+
+    name: str
+    id: int | None
+    labels: Because[tuple[str, ...]]
+    activation: Because[Activation]
+    rules: Rules
+    fails_long: bool
+
+
+class Group(ABC):
+    """Models that answer together: token ids go in, one logits array per model comes out.
+
+    Attributes:
+        models: the members, in the order of ``logits``.
+        tokenizer: shared by all members.
+        template: special tokens and padding.
+        max_length: longest sequence, special tokens included; None for no limit.
+        num_bytes: size of the files behind it.
+    """
+
+    models: tuple[Model, ...]
+    tokenizer: Tokenizer
+    template: Template
+    max_length: Because[int | None]
+    num_bytes: int
+
+    @abstractmethod
+    def load(self) -> Because[Batching]:
+        """Load what answers, and find out how texts may share a call.
+
+        Raises:
+            ModelError: it can't be loaded, or does not answer as its files say.
+        """
+
+    @abstractmethod
+    def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
+        """Logits of some texts, in one call.
+
+        Args:
+            ids: token ids of all texts.
+            rows: which texts, [n] int64.
+
+        Returns:
+            One array per model, [n × labels] float32.
+        """

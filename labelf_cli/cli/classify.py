@@ -1,0 +1,85 @@
+"""``labelf classify``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
+from labelf_cli.formats import Format, Layout
+
+
+def classify(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, globs, or - for stdin.")
+    ],
+    config: ConfigFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where the table goes; else stdout."),
+    ] = None,
+    text_column: TextColumn = None,
+    model: ModelNames = None,
+    layout: Annotated[
+        Layout, typer.Option(help="How answers stand beside the input's columns.")
+    ] = Layout.WIDE,
+    separator: Annotated[
+        str, typer.Option(help="Between the parts of a column name; _ suits warehouses.")
+    ] = ".",
+    input_format: Annotated[
+        Format | None, typer.Option(help="Instead of what the suffix says.")
+    ] = None,
+    output_format: Annotated[
+        Format | None, typer.Option(help="Instead of what the suffix says.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV input.")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of CSV and JSON Lines inputs.")] = "utf-8",
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="CSV inputs begin with data: column_1, column_2, …")
+    ] = False,
+    threads: Threads = None,
+    chunk_rows: Annotated[
+        int | None, typer.Option(min=1, help="Most rows that are classified together.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Stop after so many rows.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done.")] = False,
+) -> None:
+    """Read a table, classify its texts with every model of the config, write it back.
+
+    Example: labelf classify calls.csv --config models.toml -o labelled.parquet
+    """
+    from labelf_cli.cli.console import log_to_stderr, show_progress, show_summary, write_report
+    from labelf_cli.config import load_config
+    from labelf_cli.cores import usable_cores
+    from labelf_cli.run import CHUNK_ROWS, RunSettings, run
+
+    settings = RunSettings(
+        config=load_config(config).only(tuple(model or ())),
+        inputs=tuple(inputs),
+        output=output,
+        text_columns=tuple(text_column or ()),
+        input_format=input_format,
+        output_format=output_format,
+        delimiter=delimiter,
+        encoding=encoding,
+        header=not no_header,
+        layout=layout,
+        separator=separator,
+        threads=threads or usable_cores(),
+        chunk_rows=chunk_rows or CHUNK_ROWS,
+        limit=limit,
+    )
+    log_to_stderr(verbose)
+    with show_progress(hidden=quiet) as progress:
+        summary = run(settings, progress)
+    if report:
+        write_report(report, summary)
+    if not quiet:
+        show_summary(summary)
+    raise typer.Exit(3 if summary.statuses["failed"] else 0)

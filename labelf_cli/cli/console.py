@@ -1,0 +1,100 @@
+"""What a person sees on stderr: progress, the summary, log lines."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as ProgressBar
+from rich.progress_bar import ProgressBar as Bar
+from rich.table import Table
+from rich.text import Text
+
+from labelf_cli.errors import WriteError
+from labelf_cli.run import Progress
+from labelf_cli.summary import Summary
+
+_SHOWN_LABELS = 12
+_BAR_WIDTH = 24
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Rows a second."""
+        return Text(f"{task.speed or 0:,.0f} rows/s", style="progress.data.speed")
+
+
+@contextmanager
+def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
+    """A progress bar on stderr while the block runs; none off a terminal."""
+    console = Console(stderr=True)
+    bar = ProgressBar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows"),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=hidden or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("classifying", total=None)
+        yield lambda at: bar.update(task, completed=at.rows, total=at.expected)
+
+
+def show_summary(summary: Summary) -> None:
+    """The summary on stderr: rows, statuses, seconds, and the share of each label as a bar."""
+    console = Console(stderr=True, highlight=False)
+    statuses = ", ".join(f"{n:,} {status}" for status, n in summary.statuses.most_common())
+    rate = summary.rows / summary.seconds if summary.seconds else 0
+    console.print(f"{summary.rows:,} rows in {summary.seconds:.1f} s ({rate:,.0f}/s): {statuses}")
+    for name, counts in summary.labels.items():
+        console.print(_shares(name, counts.most_common(), sum(counts.values())))
+
+
+def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> RenderableType:
+    table = Table(title=name, title_justify="left", box=None, show_header=False)
+    table.add_column(min_width=24, max_width=40, no_wrap=True)
+    table.add_column(width=_BAR_WIDTH)
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    for label, count in counts[:_SHOWN_LABELS]:
+        shown = Text("(no label)", style="dim") if label is None else Text(label)
+        bar = Bar(total=total, completed=count, width=_BAR_WIDTH)
+        table.add_row(shown, bar, f"{100 * count / total:.1f}%", f"{count:,}")
+    rest = counts[_SHOWN_LABELS:]
+    more = Text(f"… and {len(rest)} more labels", style="dim") if rest else Text("")
+    return Group(table, more)
+
+
+def write_report(path: Path, summary: Summary) -> None:
+    """The summary as JSON.
+
+    Raises:
+        WriteError: the file can't be written.
+    """
+    try:
+        path.write_text(json.dumps(summary.as_json(), ensure_ascii=False, indent=2) + "\n")
+    except OSError as error:
+        raise WriteError(f"can't be written ({error.strerror})", where=path) from None
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """Send the log to stderr: warnings, and with ``verbose`` what is done."""
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    logging.basicConfig(
+        level="INFO" if verbose else "WARNING", format="%(message)s", handlers=[handler]
+    )

@@ -1,0 +1,91 @@
+"""The command ``labelf``: its commands, and the one place where errors become messages."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from labelf_cli import __version__
+from labelf_cli.cli.classify import classify
+from labelf_cli.cli.models import models
+from labelf_cli.cli.schema import schema
+from labelf_cli.cli.train import train
+from labelf_cli.errors import LabelfError
+
+
+class _Guarded(TyperGroup):
+    """Ends every command with a message and an exit code, never with a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # typer's own signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LabelfError as error:
+            _end(error.exit_code, f"error: {error}")
+        except KeyboardInterrupt:
+            _end(128 + signal.SIGINT, "interrupted")
+        except BrokenPipeError:
+            # The reader has gone; Python's own flush at exit must not complain of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if (
+                type(error).__module__.startswith(("click", "typer"))
+                or "LABELF_DEBUG" in os.environ
+            ):
+                raise
+            _end(1, f"error: {type(error).__name__}: {error}. {_BUG}")
+
+
+_BUG = "This is a fault in labelf: please report it with the traceback that LABELF_DEBUG=1 shows"
+
+
+def _end(code: int, message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(code) from None
+
+
+app = typer.Typer(
+    cls=_Guarded,
+    name="labelf",
+    help="Classify every text of a table with several models in one pass.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(classify)
+app.command()(models)
+app.command()(schema)
+app.command()(train)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"labelf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _labelf(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _terminate(signum: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + signum)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()

@@ -1,0 +1,56 @@
+"""``labelf models``."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from labelf_cli.cli.options import ConfigFile, ModelNames
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+    from labelf_cli.labeller import Labeller
+
+
+def models(config: ConfigFile, model: ModelNames = None) -> None:
+    """Load each model of the config and show what labelf understood of it, and why.
+
+    Example: labelf models --config models.toml
+    """
+    from labelf_cli.config import load_config
+    from labelf_cli.labeller import Labeller
+
+    with Labeller(load_config(config).only(tuple(model or ())), threads=1) as labeller:
+        _show(labeller.load())
+
+
+def _show(labeller: "Labeller") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    users = Counter(group.tokenizer.digest for group in labeller.groups)
+    for group, batching in zip(labeller.groups, labeller.batching, strict=True):
+        for model in group.models:
+            console.print(_table(group, model, batching, users[group.tokenizer.digest]))
+
+
+def _table(group: "Group", model: "Model", batching: "Because[Batching]", users: int) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=model.name, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    shared = f"shared by {users} models" if users > 1 else "shared with none"
+    rows = {
+        "id": ("–" if model.id is None else str(model.id), ""),
+        f"{len(model.labels.value)} labels": (", ".join(model.labels.value), model.labels.rule),
+        "activation": model.activation,
+        "runs in": (batching.value.value, batching.rule),
+        "max length": (str(group.max_length.value or "none"), group.max_length.rule),
+        "tokenizer": (group.tokenizer.digest[:12], shared),
+        "size": (f"{group.num_bytes / 1e6:.1f} MB", ""),
+    }
+    for name, (value, rule) in rows.items():
+        table.add_row(name, f"{value} [dim]({rule})" if rule else value)
+    return table

@@ -1,0 +1,164 @@
+"""models.toml: the one file that says which models classify the texts, and how.
+
+The file is validated once, here; everything behind this door gets frozen settings.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from labelf_cli.errors import ConfigError, did_you_mean
+
+Activation = Literal["softmax", "sigmoid", "none"]
+OnLong = Literal["truncate", "error"]
+
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
+Labels = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """Base of the sections: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputConfig(Settings):
+    """``[input]``: where the texts stand in the table."""
+
+    text_column: Annotated[
+        tuple[Name, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
+        Field(min_length=1, description="Column or columns; several are joined by a newline."),
+    ] = ("text",)
+
+
+class ModelDefaults(Settings):
+    """``[defaults]``: every model key but name, id and path; a model's own value wins."""
+
+    file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
+    max_predictions: int | None = Field(
+        None, ge=1, description="Cap on labels per text; omitted: all labels, with their scores."
+    )
+    label_filter: Labels | None = Field(
+        None, description="Only these labels (exact); scores are not rescaled."
+    )
+    threshold: float | None = Field(
+        None,
+        description="Predictions under it are dropped. Multi-label models default to 0.5, "
+        "others to none.",
+    )
+    thresholds: dict[Name, float] = Field({}, description="Exceptions to threshold, by label.")
+    none_label: Name | None = Field(None, description="The answer when no prediction passes.")
+    activation: Activation | None = Field(
+        None, description="From logits to scores; omitted: what the export says."
+    )
+    labels: Labels | None = Field(None, description="Overrides id2label of the export.")
+    on_long: OnLong = Field(
+        "truncate", description="A text over max_length: cut it, or fail its row."
+    )
+    max_length: int | None = Field(
+        None, ge=1, description="In tokens, special ones included; the model's own limit caps it."
+    )
+
+
+class ModelConfig(ModelDefaults):
+    """One ``[[models]]`` entry."""
+
+    name: Name = Field(description="Prefix of the model's output columns.")
+    id: int | None = Field(None, description="The model_id of the HTTP API.")
+    path: Path = Field(description="Model folder or .onnx file, relative to the config file.")
+
+
+class Config(Settings):
+    """A whole models.toml."""
+
+    input: InputConfig = InputConfig()
+    defaults: ModelDefaults = ModelDefaults()
+    models: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for key in ("name", "id"):
+            values = [value for m in self.models if (value := getattr(m, key)) is not None]
+            twice = sorted({str(v) for v in values if values.count(v) > 1})
+            if twice:
+                raise ValueError(f"two models have the {key} {', '.join(twice)}")
+        return self
+
+    def only(self, names: tuple[str, ...]) -> "Config":
+        """Keep the named models, in the config's order; all of them where none is named."""
+        known = [model.name for model in self.models]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"no model is named '{name}'", todo=did_you_mean(name, known))
+        if not names:
+            return self
+        return self.model_copy(
+            update={"models": tuple(model for model in self.models if model.name in names)}
+        )
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a config file; relative model paths are resolved against its folder.
+
+    Raises:
+        ConfigError: the file is absent, not TOML, or has bad fields; all of them are named.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"can't be read ({error.strerror})", where=path, todo="Name a TOML file with --config"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=path) from None
+    try:
+        config = Config.model_validate(_with_defaults(raw))
+    except ValidationError as error:
+        lines = "".join(f"\n  {_explain(dict(item))}" for item in error.errors())
+        raise ConfigError(f"the config can't be used:{lines}", where=path) from None
+    folder = path.resolve().parent
+    models = tuple(m.model_copy(update={"path": folder / m.path}) for m in config.models)
+    return config.model_copy(update={"models": models})
+
+
+def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
+    """Put the values of ``[defaults]`` under those of each model."""
+    defaults, models = raw.get("defaults", {}), raw.get("models", [])
+    if not (isinstance(defaults, dict) and isinstance(models, list)):
+        return raw
+    known = {key: value for key, value in defaults.items() if key in ModelDefaults.model_fields}
+    return raw | {"models": [known | m if isinstance(m, dict) else m for m in models]}
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "input": InputConfig,
+    "defaults": ModelDefaults,
+    "models": ModelConfig,
+}
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """One line ``path: reason`` for one of pydantic's errors."""
+    location = [part for part in error["loc"] if not str(part).startswith("function-")]
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        section = _SECTIONS[str(location[0])] if len(location) > 1 else Config
+        hint = did_you_mean(str(location[-1]), list(section.model_fields))
+        return f"{path}: unknown key. {hint}"
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{path}: {reason}" if path else reason

@@ -1,0 +1,69 @@
+"""The errors that a user may see, each with the exit code that it ends the run with.
+
+LabelfError             1   the run failed; what is done is kept
+├── RunError            1   something broke while rows were on their way
+│   ├── BadRowError     1   a row of the input can't be read
+│   └── WriteError      1   the output can't be written to its end
+└── UsageError          2   nothing was started
+    ├── ConfigError     2   the config file
+    ├── ModelError      2   a model's files
+    ├── InputError      2   an input that can't be used at all
+    └── OutputError     2   an output that can't be used at all
+
+A message says what is wrong, where (file, row or line, key) and what to do now.
+"""
+
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class LabelfError(Exception):
+    """Base of all errors that end a run with a message instead of a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: object = "", todo: str = "") -> None:
+        """Build the message ``where: what. todo``."""
+        self.what, self.where, self.todo = what, str(where), todo
+        message = f"{self.where}: {what}" if self.where else what
+        super().__init__(f"{message}. {todo}" if todo else message)
+
+
+class RunError(LabelfError):
+    """Something broke while rows were on their way."""
+
+
+class BadRowError(RunError):
+    """A row of the input can't be read."""
+
+
+class WriteError(RunError):
+    """The output can't be written to its end."""
+
+
+class UsageError(LabelfError):
+    """The command can't be carried out as it was given; nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The config file can't be used."""
+
+
+class ModelError(UsageError):
+    """A model's files can't be used."""
+
+
+class InputError(UsageError):
+    """An input can't be used at all."""
+
+
+class OutputError(UsageError):
+    """An output can't be used at all."""
+
+
+def did_you_mean(wrong: str, valid: list[str]) -> str:
+    """Name the nearest valid name, or list them all where none is near."""
+    near = get_close_matches(wrong, valid, n=1)
+    return f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(valid)}"

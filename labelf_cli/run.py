@@ -1,0 +1,145 @@
+"""One run: a table is read, every text goes through every model, and the table is written."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from labelf_cli.chunk import Chunk, chunks
+from labelf_cli.columns import ColumnGroup, Columns
+from labelf_cli.config import Config
+from labelf_cli.errors import OutputError, RunError
+from labelf_cli.formats import Format, Layout, format_of
+from labelf_cli.labeller import Labeller
+from labelf_cli.sinks.files import FileOutput, StdOutput
+from labelf_cli.sinks.open import open_sink
+from labelf_cli.sources.interface import ReadOptions, Source
+from labelf_cli.sources.table import Inputs, input_format
+from labelf_cli.summary import Summary
+
+CHUNK_ROWS = 4096
+CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All that decides a run.
+
+    Attributes:
+        config: the models.
+        inputs: files, globs or ``-``.
+        output: a file, None for stdout.
+        text_columns: what is classified; empty for what the config says.
+        input_format, output_format: None for what the names say.
+        delimiter: of CSV inputs; None for the format's own.
+        encoding: of text inputs.
+        header: whether the first record of a CSV input names its columns.
+        layout, separator: of the output's columns.
+        threads: size of the pool.
+        chunk_rows: most rows that are classified together.
+        limit: stop after this many rows; None for all.
+    """
+
+    config: Config
+    inputs: tuple[str, ...]
+    threads: int
+    output: Path | None = None
+    text_columns: tuple[str, ...] = ()
+    input_format: Format | None = None
+    output_format: Format | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    header: bool = True
+    layout: Layout = Layout.WIDE
+    separator: str = "."
+    chunk_rows: int = CHUNK_ROWS
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: rows that are written, and how many there may be in all."""
+
+    rows: int
+    expected: int | None
+
+
+def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
+    """Classify the inputs and write the output.
+
+    Raises:
+        UsageError: something can't be used; no text was classified.
+        RunError: something broke on the way; the output is as it was before.
+    """
+    began = time.monotonic()
+    source, format_ = _open_source(settings)
+    with Labeller(settings.config, settings.threads) as labeller:
+        groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
+        columns = Columns(groups, settings.layout, settings.separator)
+        schema = columns.schema(source.schema, source.names)
+        output = StdOutput() if settings.output is None else FileOutput(settings.output)
+        try:
+            labeller.load()
+            rows = _Rows(source, settings.limit)
+            sink = open_sink(output.stream, format_, schema)
+            summary = Summary()
+            for chunk, answers in labeller.label(rows.chunks(settings.chunk_rows)):
+                sink.write(columns.build(chunk.first_row, chunk.rows, answers))
+                summary += Summary.of(answers, [(group.name, group.rules) for group in groups])
+                progress(Progress(summary.rows, rows.expected))
+            sink.finish()
+            if summary.rows != rows.count:  # law 2
+                raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+            output.publish()
+        except BaseException:
+            output.discard()
+            raise
+    return summary + Summary(seconds=time.monotonic() - began)
+
+
+def _open_source(settings: RunSettings) -> tuple[Source, Format]:
+    """The inputs as one table, and the format of the output."""
+    names, format_ = input_format(settings.inputs, settings.input_format)
+    suffix = None if settings.output is None else format_of(settings.output.name)
+    output_format = settings.output_format or suffix or format_
+    if output_format is Format.PARQUET and settings.output is None and sys.stdout.isatty():
+        raise OutputError("Parquet is not for a terminal", todo="Name a file with -o")
+    options = ReadOptions(
+        text_columns=settings.text_columns or settings.config.input.text_column,
+        output_format=output_format,
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        header=settings.header,
+    )
+    return Inputs(names, format_, options), output_format
+
+
+class _Rows:
+    """The rows on their way in: counted, limited, cut into chunks."""
+
+    def __init__(self, source: Source, limit: int | None) -> None:
+        self._source, self._limit = source, limit
+        self.count = 0
+
+    def chunks(self, max_rows: int) -> Iterator[Chunk]:
+        return chunks(self._batches(), max_rows, CHUNK_BYTES)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._source.batches():
+            room = batch.num_rows if self._limit is None else self._limit - self.count
+            self.count += min(room, batch.num_rows)
+            yield batch.slice(0, room)
+            if self.count == self._limit:
+                return
+
+    @property
+    def expected(self) -> int | None:
+        """How many rows there may be in all, judged by what was read so far."""
+        size, position = self._source.size, self._source.position
+        if not (size and position):
+            return self._limit
+        expected = round(self.count * size / position)
+        return expected if self._limit is None else min(expected, self._limit)

@@ -1,0 +1,77 @@
+"""Where output bytes go: a file that appears whole or not at all, or stdout."""
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from labelf_cli.errors import OutputError
+from labelf_cli.formats import compression_of
+
+
+class Output(ABC):
+    """A stream of bytes and what becomes of it in the end."""
+
+    stream: IO[bytes]
+
+    @abstractmethod
+    def publish(self) -> None:
+        """All is written: let it be seen."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """The run failed: leave nothing half behind."""
+
+
+class FileOutput(Output):
+    """A file that takes its name by one rename at the end."""
+
+    def __init__(self, path: Path) -> None:
+        """Create a file beside the final one.
+
+        Raises:
+            OutputError: the folder is absent or can't be written to.
+        """
+        self._path = path
+        self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        if path.is_dir():
+            raise OutputError("a folder", where=path, todo="Name a file with -o")
+        try:
+            self._file = self._draft.open("xb")
+        except OSError as error:
+            raise OutputError(
+                f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
+            ) from None
+        compression = compression_of(path.name)
+        self.stream = (
+            pa.CompressedOutputStream(self._file, compression) if compression else self._file
+        )
+
+    def publish(self) -> None:
+        """Make the bytes durable, then rename."""
+        self.stream.close()
+        with self._draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        self._draft.replace(self._path)
+
+    def discard(self) -> None:
+        """Remove the draft."""
+        self._file.close()
+        self._draft.unlink(missing_ok=True)
+
+
+class StdOutput(Output):
+    """Stdout."""
+
+    def __init__(self) -> None:
+        self.stream = sys.stdout.buffer
+
+    def publish(self) -> None:
+        """Flush."""
+        self.stream.flush()
+
+    def discard(self) -> None:
+        """Nothing can be taken back."""

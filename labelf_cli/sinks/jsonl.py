@@ -1,0 +1,36 @@
+"""JSON Lines: one object a row."""
+
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelf_cli.chunk import JSON_OBJECT
+from labelf_cli.sinks.csv import write_lines
+from labelf_cli.sinks.interface import Sink
+from labelf_cli.sinks.text import json_members
+
+
+class JsonlSink(Sink):
+    """Writes JSON Lines; objects that came from JSON Lines keep their text."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """See ``Sink.write``."""
+        columns = list(zip(batch.schema.names, batch.columns, strict=True))
+        if columns[0][0] == JSON_OBJECT:
+            (_, objects), *columns = columns
+            # All but the closing brace; a comma unless the object was empty.
+            begun = pc.utf8_rtrim(pc.utf8_slice_codeunits(objects, 0, -1), " \t")
+            begun = pc.if_else(
+                pc.equal(begun, "{"), begun, pc.binary_join_element_wise(begun, ", ", "")
+            )
+        else:
+            begun = "{"
+        members = json_members(columns, batch.num_rows)
+        write_lines(self._stream, pc.binary_join_element_wise(begun, members, "}", ""))
+
+    def finish(self) -> None:
+        """See ``Sink.finish``; nothing closes a JSON Lines file."""

@@ -1,0 +1,95 @@
+"""Arrow columns as text, without a Python object per cell: JSON values and plain text."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_ESCAPES = (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t"))
+_CONTROLS = r"[\x00-\x1f]"
+
+
+def plain_text(column: pa.Array) -> pa.StringArray:
+    """Each value as text, null where there is none; nested values as JSON."""
+    kind = column.type
+    if isinstance(column, pa.ExtensionArray):
+        return plain_text(column.storage)
+    if pa.types.is_dictionary(kind):
+        return plain_text(column.dictionary_decode())
+    if pa.types.is_nested(kind):
+        return pc.if_else(column.is_null(), None, json_text(column))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _by_value(column, lambda value: value.hex())
+    if pa.types.is_string(kind):
+        return column
+    return column.cast(pa.string())
+
+
+def json_text(column: pa.Array) -> pa.StringArray:
+    """Each value as JSON, ``null`` where there is none."""
+    kind = column.type
+    if isinstance(column, pa.ExtensionArray):
+        return json_text(column.storage)
+    if pa.types.is_dictionary(kind):
+        return pc.fill_null(json_text(column.dictionary).take(column.indices), "null")
+    if pa.types.is_map(kind):
+        column = column.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+        kind = column.type
+    if pa.types.is_struct(kind):
+        text = json_objects(list(zip(kind.names, column.flatten(), strict=True)), len(column))
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        text = _json_arrays(column)
+    elif pa.types.is_fixed_size_list(kind):
+        text = _json_arrays(column.cast(pa.list_(kind.value_field)))
+    elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        text = column.cast(pa.string())
+    elif pa.types.is_floating(kind):
+        # JSON has no word for NaN and the infinities.
+        text = pc.if_else(pc.is_finite(column), column.cast(pa.string()), None)
+    else:
+        text = _quoted(plain_text(column))
+    return pc.fill_null(pc.if_else(column.is_null(), None, text), "null")
+
+
+def json_objects(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.StringArray:
+    """One JSON object per row."""
+    return pc.binary_join_element_wise("{", json_members(columns, num_rows), "}", "")
+
+
+def json_members(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.StringArray:
+    """The ``"name": value`` pairs of each row, joined by commas, without the braces."""
+    if not columns:
+        return pa.array([""] * num_rows, pa.string())
+    names = [json.dumps(name, ensure_ascii=False) + ": " for name, _ in columns]
+    pairs = [
+        pc.binary_join_element_wise(name, json_text(column), "")
+        for name, (_, column) in zip(names, columns, strict=True)
+    ]
+    return pc.binary_join_element_wise(*pairs, ", ")
+
+
+def _json_arrays(column: pa.ListArray) -> pa.StringArray:
+    values = json_text(column.flatten())
+    lengths = pc.fill_null(column.value_lengths(), 0)
+    ends = pc.cumulative_sum(lengths.cast(pa.int32()))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return pc.binary_join_element_wise(
+        "[", pc.binary_join(pa.ListArray.from_arrays(offsets, values), ", "), "]", ""
+    )
+
+
+def _quoted(text: pa.StringArray) -> pa.StringArray:
+    """JSON strings."""
+    escaped = text
+    for plain, escape in _ESCAPES:
+        escaped = pc.replace_substring(escaped, plain, escape)
+    if pc.any(pc.match_substring_regex(escaped, _CONTROLS)).as_py():
+        escaped = _by_value(text, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
+    return pc.binary_join_element_wise('"', escaped, '"', "")
+
+
+def _by_value(column: pa.Array, convert: Callable[[Any], str]) -> pa.StringArray:
+    """The slow way, for values that Arrow has no function for."""
+    return pa.array([None if v is None else convert(v) for v in column.to_pylist()], pa.string())

@@ -1,0 +1,155 @@
+"""Where the bytes of an input come from: files, globs, stdin; decompressed, and in UTF-8."""
+
+import codecs
+import glob
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import pyarrow as pa
+
+from labelf_cli.errors import BadRowError, InputError
+from labelf_cli.formats import compression_of
+
+PREFIX_BYTES = 4 << 20
+"""What is looked at before the run: column names, and the types of JSON values."""
+
+STDIN = "-"
+
+_BLOCK_BYTES = 1 << 20
+
+
+def expand(patterns: Sequence[str]) -> list[str]:
+    """File names behind the arguments: as they are, or the matches of a glob, sorted.
+
+    Raises:
+        InputError: there is no such file, or nothing matches.
+    """
+    names: list[str] = []
+    for pattern in patterns:
+        if pattern == STDIN or Path(pattern).exists():
+            names.append(pattern)
+            continue
+        matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # absolute ones too
+        if not matches:
+            raise InputError("no such file", where=pattern, todo="Check the path")
+        names += matches
+    if names.count(STDIN) > 1:
+        raise InputError("stdin can be read only once", where=STDIN)
+    return names
+
+
+class Prefix(NamedTuple):
+    """The beginning of an input, and whether it is all of it."""
+
+    content: bytes
+    is_whole: bool
+
+
+class ByteInput:
+    """One input as a stream of bytes whose beginning can be looked at before it is read."""
+
+    def __init__(self, name: str, encoding: str = "utf-8") -> None:
+        """Name a file, or ``STDIN``.
+
+        Attributes:
+            name: as messages give it.
+            size: of the file as it lies on disk, in bytes; None for stdin.
+            position: how many of them ``blocks`` has read.
+
+        Raises:
+            InputError: there is no such encoding.
+        """
+        self.name = "<stdin>" if name == STDIN else name
+        self._is_stdin = name == STDIN
+        self._looked_at = b""
+        self.size = None if self._is_stdin else Path(name).stat().st_size
+        self.position = 0
+        try:
+            self._encoding = codecs.lookup(encoding).name
+        except LookupError:
+            raise InputError(f"no encoding is named '{encoding}'", where="--encoding") from None
+
+    def prefix(self) -> Prefix:
+        """The first ``PREFIX_BYTES`` bytes, in UTF-8 without a byte order mark."""
+        if self._is_stdin:
+            self._looked_at = self._looked_at or sys.stdin.buffer.read(PREFIX_BYTES)
+            content = self._looked_at
+        else:
+            with self._on_disk() as file, self._decompressed(file) as stream:
+                content = self._read(stream, PREFIX_BYTES)
+        is_whole = len(content) < PREFIX_BYTES
+        return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
+
+    def blocks(self) -> Iterator[bytes]:
+        """All bytes, in UTF-8 without a byte order mark, in blocks.
+
+        Raises:
+            BadRowError: the file ends in mid-stream or is not in its encoding.
+        """
+        return self._in_utf8(self.raw_blocks())
+
+    def raw_blocks(self) -> Iterator[bytes]:
+        """All bytes as they are, in blocks."""
+        if self._is_stdin:
+            yield self._looked_at
+            while block := sys.stdin.buffer.read(_BLOCK_BYTES):
+                yield block
+            return
+        with self._on_disk() as file, self._decompressed(file) as stream:
+            while block := self._read(stream, _BLOCK_BYTES):
+                self.position = file.tell()
+                yield block
+
+    def seekable(self) -> Path | IO[bytes]:
+        """The same bytes to be read in any order; stdin is spooled into a file that has no name."""
+        if not self._is_stdin:
+            return Path(self.name)
+        spool = tempfile.TemporaryFile(prefix="labelf-")  # noqa: SIM115  # its reader closes it
+        for block in self.raw_blocks():
+            spool.write(block)
+        return spool
+
+    def _on_disk(self) -> pa.NativeFile:
+        try:
+            return pa.OSFile(self.name)
+        except OSError as error:
+            raise InputError(
+                f"can't be read ({error.strerror or error})", where=self.name, todo="Check the path"
+            ) from None
+
+    def _decompressed(self, file: pa.NativeFile) -> pa.NativeFile:
+        compression = compression_of(self.name)
+        return pa.CompressedInputStream(file, compression) if compression else file
+
+    def _read(self, stream: pa.NativeFile, size: int) -> bytes:
+        try:
+            return bytes(stream.read(size))
+        except OSError as error:
+            raise BadRowError(f"can't be read further ({error})", where=self.name) from None
+
+    def _in_utf8(
+        self, blocks: Iterator[bytes] | list[bytes], final: bool = True
+    ) -> Iterator[bytes]:
+        if self._encoding in ("utf-8", "utf-8-sig", "ascii"):
+            yield from _without_mark(blocks)
+            return
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        try:
+            for block in blocks:
+                yield decoder.decode(block).encode()
+            yield decoder.decode(b"", final=final).encode()
+        except UnicodeDecodeError as error:
+            raise BadRowError(
+                f"not valid {self._encoding} ({error.reason})",
+                where=self.name,
+                todo="Check --encoding",
+            ) from None
+
+
+def _without_mark(blocks: Iterator[bytes] | list[bytes]) -> Iterator[bytes]:
+    """UTF-8 as it is, less its byte order mark; what is not valid is found with its line later."""
+    for number, block in enumerate(blocks):
+        yield block if number else block.removeprefix(codecs.BOM_UTF8)

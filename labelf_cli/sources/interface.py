@@ -1,0 +1,94 @@
+"""What every format's reader gives: Arrow record batches with the text as their last column."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from labelf_cli.errors import InputError, did_you_mean
+from labelf_cli.formats import Format
+from labelf_cli.sources.files import ByteInput
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How inputs are read.
+
+    Attributes:
+        text_columns: what is classified; several are joined by a newline.
+        output_format: where the rows go, since it decides how JSON values are kept.
+        delimiter: between fields; None for the format's own.
+        encoding: of text files, as Python names it.
+        header: whether the first record of a CSV file names its columns.
+    """
+
+    text_columns: tuple[str, ...]
+    output_format: Format
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    header: bool = True
+
+
+class Source(ABC):
+    """A table that is read from its beginning to its end, once.
+
+    Attributes:
+        schema: of the columns that pass through to the output.
+        names: the input's column names as the user knows them.
+    """
+
+    schema: pa.Schema
+    names: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """All there is to read, in bytes or rows; None where nobody knows."""
+
+    @property
+    @abstractmethod
+    def position(self) -> int:
+        """How much of it is read."""
+
+    @abstractmethod
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows: the columns of ``schema`` and the text (see ``chunk.with_text``).
+
+        Raises:
+            BadRowError: a row can't be read.
+        """
+
+
+class ByteSource(Source):
+    """A table in a stream of bytes."""
+
+    def __init__(self, data: ByteInput, options: ReadOptions) -> None:
+        self._data, self._options = data, options
+
+    @property
+    def size(self) -> int | None:
+        """Bytes on disk."""
+        return self._data.size
+
+    @property
+    def position(self) -> int:
+        """Bytes that were read from disk."""
+        return self._data.position
+
+
+def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> None:
+    """Refuse an input that lacks a text column.
+
+    Raises:
+        InputError: it names the columns that there are.
+    """
+    for column in wanted:
+        if column not in names:
+            raise InputError(
+                f"no column '{column}'",
+                where=where,
+                todo=f"{did_you_mean(column, list(names))}; choose with --text-column"
+                if len(names) < 2
+                else f"There are: {', '.join(names)}; choose with --text-column",
+            )

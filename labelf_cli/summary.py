@@ -1,0 +1,64 @@
+"""What happened in a run, as data; the summaries of parts add up."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from labelf_cli.predictions import Answers, Rules, Status
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of a run or of a part of it.
+
+    Attributes:
+        rows: rows that were written.
+        statuses: number of rows by status.
+        labels: for each model the number of rows by best label; None counts rows without one.
+        seconds: wall-clock time, loading included.
+    """
+
+    rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str | None]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, answers: Answers, models: Sequence[tuple[str, Rules]]) -> "Summary":
+        """Count the answers of a chunk, given each model's name and rules."""
+        counts = np.bincount(answers.status, minlength=len(Status)).tolist()
+        statuses = Counter({s.name.lower(): n for s, n in zip(Status, counts, strict=True) if n})
+        labels: dict[str, Counter[str | None]] = {}
+        for (name, rules), accepted in zip(models, answers.accepted, strict=True):
+            names = (None, *rules.labels)
+            counts = np.bincount(accepted.labels[:, 0] + 1, minlength=len(names)).tolist()
+            labels[name] = Counter({n: c for n, c in zip(names, counts, strict=True) if c})
+        return cls(len(answers.status), statuses, labels)
+
+    def __add__(self, other: "Summary") -> "Summary":
+        """Both together."""
+        return Summary(
+            self.rows + other.rows,
+            self.statuses + other.statuses,
+            {
+                name: self.labels.get(name, Counter()) + other.labels.get(name, Counter())
+                for name in {**self.labels, **other.labels}
+            },
+            self.seconds + other.seconds,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--report``; rows without a label stand under ``unlabelled``."""
+        plain = asdict(self)
+        plain["models"] = {
+            name: {
+                "labels": {label: n for label, n in counts.most_common() if label is not None},
+                "unlabelled": counts[None],
+            }
+            for name, counts in self.labels.items()
+        }
+        del plain["labels"]
+        return plain

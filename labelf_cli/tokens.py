@@ -1,0 +1,176 @@
+"""Texts to token ids: ragged arrays in, padded matrices out, no Python loop over tokens."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer as HfTokenizer
+
+from labelf_cli.errors import ModelError
+
+# The pool of cores is ours: the tokenizer's own threads would compete with the models'.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """Token ids of several texts, without special tokens.
+
+    Attributes:
+        flat: ids of all texts, one after the other, [tokens] int32.
+        starts: where each text begins in ``flat``, [texts] int64.
+        lengths: number of tokens of each text, [texts] int64.
+    """
+
+    flat: npt.NDArray[np.int32]
+    starts: Ints
+    lengths: Ints
+
+    @classmethod
+    def of(cls, ids: list[list[int]]) -> "TokenIds":
+        """Flatten one list of ids per text."""
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
+        return cls(flat, np.cumsum(lengths) - lengths, lengths)
+
+
+@dataclass(frozen=True)
+class Template:
+    """The special tokens around one text, and how batches are padded.
+
+    Attributes:
+        prefix, suffix: special ids before and after the text, [n] int32.
+        type_ids: token type of prefix, text and suffix.
+        pad_id: id that fills up shorter rows.
+        pad_left, cut_left: on which side rows are padded, and long texts cut.
+    """
+
+    prefix: npt.NDArray[np.int32]
+    suffix: npt.NDArray[np.int32]
+    type_ids: tuple[int, int, int] = (0, 0, 0)
+    pad_id: int = 0
+    pad_left: bool = False
+    cut_left: bool = False
+
+    @property
+    def num_special(self) -> int:
+        """How many special tokens every sequence carries."""
+        return len(self.prefix) + len(self.suffix)
+
+    def lengths(self, ids: TokenIds, max_length: int | None) -> Ints:
+        """Sequence lengths with special tokens, cut to ``max_length``, [texts] int64."""
+        full = ids.lengths + self.num_special
+        return full if max_length is None else np.minimum(full, max_length)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Padded model inputs, each [sequences × length] int64."""
+
+    input_ids: Ints
+    attention_mask: Ints
+    token_type_ids: Ints
+
+
+def sequences(
+    ids: TokenIds, rows: Ints, template: Template, max_length: int | None, width: int = 0
+) -> Sequences:
+    """Build the padded inputs of some texts.
+
+    Args:
+        ids: token ids of all texts.
+        rows: which texts, [n] int64.
+        template: special tokens and padding.
+        max_length: longer sequences are cut, special tokens kept; None for no limit.
+        width: pad to at least this length.
+    """
+    special = template.num_special
+    full = ids.lengths[rows]
+    kept = full if max_length is None else np.minimum(full, max_length - special)
+    starts = ids.starts[rows] + (full - kept if template.cut_left else 0)
+    length = max(int(kept.max(initial=0)) + special, width)
+    # Position of each cell within its own sequence; negative or past its end: padding.
+    place = (
+        np.arange(length) - (length - special - kept if template.pad_left else 0 * kept)[:, None]
+    )
+    begin = len(template.prefix)
+    in_text = (place >= begin) & (place < begin + kept[:, None])
+    source = (starts[:, None] + place - begin)[in_text]
+    input_ids = np.full(place.shape, template.pad_id, np.int64)
+    input_ids[in_text] = ids.flat[source]
+    types = np.where(in_text, template.type_ids[1], 0)
+    for ends, special_ids, type_id in (
+        (np.zeros_like(kept), template.prefix, template.type_ids[0]),
+        (begin + kept, template.suffix, template.type_ids[2]),
+    ):
+        for offset, special_id in enumerate(special_ids):
+            here = place == (ends + offset)[:, None]
+            input_ids[here], types[here] = special_id, type_id
+    mask = (place >= 0) & (place < (kept + special)[:, None])
+    return Sequences(input_ids, mask.astype(np.int64), types.astype(np.int64))
+
+
+class Tokenizer:
+    """A ``tokenizer.json`` whose own truncation and padding are cleared.
+
+    Two tokenizers with the same ``digest`` give the same ids for every text.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        """Take the content of a ``tokenizer.json``.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            self._tokenizer = HfTokenizer.from_buffer(content)
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(str(error)) from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.digest = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
+        self.vocab_size = int(self._tokenizer.get_vocab_size())
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Load a file.
+
+        Raises:
+            ModelError: the file is absent or no tokenizer.
+        """
+        try:
+            return cls(path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"can't be read ({error.strerror})", where=path) from None
+        except ValueError as error:
+            raise ModelError(f"not a tokenizer ({error})", where=path) from None
+
+    def encode(self, texts: list[str]) -> TokenIds:
+        """Token ids of each text: no special tokens added, nothing cut."""
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return TokenIds.of([encoding.ids for encoding in encodings])
+
+    def token_id(self, token: str) -> int | None:
+        """Id of a token, None where the vocabulary lacks it."""
+        found = self._tokenizer.token_to_id(token)
+        return None if found is None else int(found)
+
+    def template(self, pad_id: int, *, pad_left: bool, cut_left: bool) -> Template:
+        """Learn from a probe which special tokens the post-processor puts around a text."""
+        probe = self._tokenizer.encode("a")
+        special = np.array(probe.special_tokens_mask, bool)
+        text = np.flatnonzero(~special)
+        first, last = (text[0], text[-1] + 1) if len(text) else (len(special), len(special))
+        ids, types = np.array(probe.ids, np.int32), probe.type_ids
+
+        def type_at(position: int) -> int:
+            return int(types[position]) if position < len(types) else 0
+
+        type_ids = (type_at(0), type_at(int(first)), type_at(int(last)))
+        return Template(ids[:first], ids[last:], type_ids, pad_id, pad_left, cut_left)
