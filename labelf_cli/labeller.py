@@ -1,5 +1,7 @@
 """The kernel: chunks in, answers of all models out, on one pool of worker threads."""
 
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +22,8 @@ from labelf_cli.config import Config
 from labelf_cli.predictions import Answers, Floats, Status, Statuses, accept, activate
 from labelf_cli.schedule import micro_batches
 from labelf_cli.tokens import Ints, TokenIds, Tokenizer
+
+_log = logging.getLogger(__name__)
 
 CHUNKS_IN_FLIGHT = 3
 """One that is written, one that is computed, one that is prepared."""
@@ -57,7 +61,7 @@ class Labeller:
         Raises:
             ModelError: a graph can't be loaded or does not answer as its files say.
         """
-        self.batching = tuple(group.load() for group in self.groups)
+        self.batching = tuple(map(_load, self.groups))
         return self
 
     def __enter__(self) -> Self:
@@ -89,6 +93,15 @@ class Labeller:
                 yield first, answers.result()
         for first, answers in waiting:
             yield first, answers.result()
+
+
+def _load(group: Group) -> Because[Batching]:
+    began = time.monotonic()
+    batching = group.load()
+    names = ", ".join(model.name for model in group.models)
+    seconds = time.monotonic() - began
+    _log.info("%s: loaded in %.1f s; %s: %s", names, seconds, batching.value.value, batching.rule)
+    return batching
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import pyarrow as pa
 from labelf_cli.chunk import Chunk, chunks
 from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config
-from labelf_cli.errors import OutputError, RunError
+from labelf_cli.errors import OutputError, RunError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
-from labelf_cli.sinks.files import FileOutput, StdOutput
+from labelf_cli.sinks.files import open_output
 from labelf_cli.sinks.open import open_sink
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.table import Inputs, input_format
@@ -80,7 +80,7 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
         schema = columns.schema(source.schema, source.names)
-        output = StdOutput() if settings.output is None else FileOutput(settings.output)
+        output = open_output(settings.output)
         try:
             labeller.load()
             rows = _Rows(source, settings.limit)
@@ -94,9 +94,16 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
             if summary.rows != rows.count:  # law 2
                 raise RunError(f"{rows.count} rows were read but {summary.rows} written")
             output.publish()
-        except BaseException:
-            output.discard()
+        except BrokenPipeError:
             raise
+        except OSError as error:  # the sources name their own
+            raise WriteError(
+                f"can't be written ({error.strerror or error})",
+                where=settings.output or "stdout",
+                todo="Mend that and run the same command again",
+            ) from error
+        finally:
+            output.discard()
     return summary + Summary(seconds=time.monotonic() - began)
 
 

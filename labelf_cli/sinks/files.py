@@ -23,7 +23,7 @@ class Output(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """The run failed: leave nothing half behind."""
+        """Leave nothing half behind; what is published stays."""
 
 
 class FileOutput(Output):
@@ -33,18 +33,14 @@ class FileOutput(Output):
         """Create a file beside the final one.
 
         Raises:
-            OutputError: the folder is absent or can't be written to.
+            OutputError: the path is a folder.
+            OSError: its folder is absent or can't be written to.
         """
         self._path = path
         self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         if path.is_dir():
             raise OutputError("a folder", where=path, todo="Name a file with -o")
-        try:
-            self._file = self._draft.open("xb")
-        except OSError as error:
-            raise OutputError(
-                f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
-            ) from None
+        self._file = self._draft.open("xb")
         compression = compression_of(path.name)
         self.stream = (
             pa.CompressedOutputStream(self._file, compression) if compression else self._file
@@ -63,15 +59,33 @@ class FileOutput(Output):
         self._draft.unlink(missing_ok=True)
 
 
-class StdOutput(Output):
-    """Stdout."""
+class StreamOutput(Output):
+    """Stdout, a pipe or a device: what is written can't be taken back."""
 
-    def __init__(self) -> None:
-        self.stream = sys.stdout.buffer
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
 
     def publish(self) -> None:
         """Flush."""
         self.stream.flush()
 
     def discard(self) -> None:
-        """Nothing can be taken back."""
+        """Nothing to do."""
+
+
+def open_output(path: Path | None) -> Output:
+    """Where the bytes go: a file, what is no regular file as it is, or stdout for None.
+
+    Raises:
+        OutputError: it can't be written to.
+    """
+    if path is None:
+        return StreamOutput(sys.stdout.buffer)
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            return StreamOutput(path.open("wb"))
+        return FileOutput(path.resolve())
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
+        ) from None
