@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,15 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--report``; rows without a label stand under ``unlabelled``."""
-        plain = asdict(self)
-        plain["models"] = {
-            name: {
-                "labels": {label: n for label, n in counts.most_common() if label is not None},
-                "unlabelled": counts[None],
-            }
-            for name, counts in self.labels.items()
+        return {
+            "rows": self.rows,
+            "statuses": dict(self.statuses),
+            "seconds": round(self.seconds, 3),
+            "models": {
+                name: {
+                    "labels": {label: n for label, n in counts.most_common() if label is not None},
+                    "unlabelled": counts[None],
+                }
+                for name, counts in self.labels.items()
+            },
         }
-        del plain["labels"]
-        return plain

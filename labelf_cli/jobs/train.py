@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
@@ -162,7 +163,10 @@ def _features(ids: TokenIds, vocab_size: int) -> csr_matrix:
 
 
 def _fit(features: csr_matrix, labels: npt.NDArray[np.str_]) -> LogisticRegression:
-    return LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000).fit(features, labels)
+    # The products are too small for more than one thread, and the sums then do not depend on cores.
+    with threadpool_limits(1):
+        model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000)
+        return model.fit(features, labels)
 
 
 def _cross_validate(

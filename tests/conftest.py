@@ -1,0 +1,160 @@
+"""Fixtures that many tests share: tiny models, made on the spot, and ways to run the command."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from onnx import ModelProto, helper
+from tokenizers import Tokenizer
+from tokenizers import models as tokenizer_models
+from tokenizers import pre_tokenizers, processors
+
+from labelf_cli.config import Config
+from labelf_cli.jobs.train import to_onnx
+
+# The machine that runs the tests may be slow or shared.
+settings.register_profile("labelf", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("labelf")
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the real models and data stand beside the checkout, not in it"
+)
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"the my bill is too high no signal tv angry".split())
+"""Vocabulary of the tiny models; a word's id is its position."""
+
+Moves = Literal["padding", "batch"]
+
+
+class WriteModel(Protocol):
+    """Makes a model folder; see ``write_model``."""
+
+    def __call__(
+        self,
+        name: str = ...,
+        labels: Sequence[str] = ...,
+        *,
+        moves: Moves | None = ...,
+        seed: int = ...,
+        config: dict[str, Any] | None = ...,
+        tokenizer_config: dict[str, Any] | None = ...,
+        nan_word: str | None = ...,
+        words: Sequence[str] = ...,
+    ) -> Path: ...
+
+
+@pytest.fixture
+def write_model(tmp_path: Path) -> WriteModel:
+    """A function that makes a tiny model folder: words, special tokens, a linear bag of words.
+
+    ``moves`` makes its logits depend on the padded length or on the batch size, ``nan_word`` makes
+    them NaN for texts with that word.
+    """
+
+    def write(
+        name: str = "model",
+        labels: Sequence[str] = ("yes", "no", "maybe"),
+        *,
+        moves: Moves | None = None,
+        seed: int = 0,
+        config: dict[str, Any] | None = None,
+        tokenizer_config: dict[str, Any] | None = None,
+        nan_word: str | None = None,
+        words: Sequence[str] = WORDS,
+    ) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True)
+        random = np.random.default_rng(seed)
+        weights = random.normal(size=(len(labels), len(words)))
+        if nan_word is not None:
+            weights[:, words.index(nan_word)] = np.nan
+        if len(labels) == 1:
+            weights = np.vstack([weights, weights])
+        graph = to_onnx(weights, random.normal(size=len(weights)))
+        if moves:
+            _make_it_move(graph, moves)
+        (folder / "model.onnx").write_bytes(graph.SerializeToString())
+        write_tokenizer(folder / "tokenizer.json", words)
+        id2label = {"id2label": {str(i): label for i, label in enumerate(labels)}}
+        (folder / "config.json").write_text(json.dumps(id2label | (config or {})))
+        settings_ = {"pad_token": "[PAD]", "model_max_length": 64} | (tokenizer_config or {})
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings_))
+        return folder
+
+    return write
+
+
+def write_tokenizer(path: Path, words: Sequence[str] = WORDS) -> None:
+    """A tokenizer that splits at white space and puts [CLS] and [SEP] around a text."""
+    vocabulary = {word: i for i, word in enumerate(words)}
+    tokenizer = Tokenizer(tokenizer_models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    tokenizer.save(str(path))
+
+
+def _make_it_move(model: ModelProto, moves: Moves) -> None:
+    """Add a thousandth of the padded length, or of the batch size, to the logits."""
+    axis = 1 if moves == "padding" else 0
+    last = model.graph.node[-1]
+    last.output[0] = "still"
+    model.graph.node.extend([
+        helper.make_node("Shape", ["input_ids"], ["size"], start=axis, end=axis + 1),
+        helper.make_node("Cast", ["size"], ["size_as_float"], to=1),
+        helper.make_node("Mul", ["size_as_float", "thousandth"], ["moved"]),
+        helper.make_node("Add", ["still", "moved"], ["logits"]),
+    ])
+    model.graph.initializer.append(helper.make_tensor("thousandth", 1, [1], [0.001]))
+
+
+@pytest.fixture
+def make_config() -> Callable[..., Config]:
+    """A function that makes a config from model entries, with absolute paths."""
+
+    def make(*models: dict[str, Any], **sections: Any) -> Config:
+        return Config.model_validate({"models": list(models), **sections})
+
+    return make
+
+
+class Labelf(Protocol):
+    """Runs the command; see ``labelf``."""
+
+    def __call__(
+        self, *arguments: str | Path, stdin: bytes = ..., env: dict[str, str] | None = ...
+    ) -> subprocess.CompletedProcess[bytes]: ...
+
+
+@pytest.fixture
+def labelf(tmp_path: Path) -> Labelf:
+    """A function that runs the command in a process of its own, in an empty folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def call(
+        *arguments: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "labelf_cli", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            cwd=work,
+            env=env,
+            timeout=120,
+            check=False,
+        )
+
+    return call
