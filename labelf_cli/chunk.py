@@ -46,13 +46,11 @@ class Chunk:
 
 
 def with_text(batch: pa.RecordBatch, columns: tuple[str, ...]) -> pa.RecordBatch:
-    """Add the text column: one column as it is, or several joined by a newline."""
-    parts = [_as_text(batch.column(name)) for name in columns]
-    text = (
-        parts[0]
-        if len(parts) == 1
-        else pc.binary_join_element_wise(*parts, "\n", null_handling="skip")
-    )
+    """Add the text column: one column as it is, or several joined by a newline, nulls left out."""
+    text, *more = (_as_text(batch.column(name)) for name in columns)
+    for part in more:
+        both = pc.binary_join_element_wise(text, part, "\n")
+        text = pc.coalesce(both, text, part)
     return batch.append_column(TEXT, text)
 
 

@@ -113,11 +113,11 @@ def _wide(
         suffix = f"_{rank + 1}" if rank else ""
         yield (f"label{suffix}",), _label_array(rules.labels, accepted.labels[:, rank])
         yield (f"score{suffix}",), _score_array(accepted.scores[:, rank])
-    if rules.multi_label:
-        yield ("labels",), _listed(accepted, _best_first(rules.labels, accepted))
     if not capped:
         for position, label in zip(rules.kept, rules.score_labels, strict=True):
             yield ("score", label), _score_array(scores[:, position])
+    if rules.multi_label:
+        yield ("labels",), _listed(accepted, _best_first(rules.labels, accepted))
 
 
 def _struct(rules: Rules, accepted: Accepted) -> pa.StructArray:

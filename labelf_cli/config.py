@@ -91,11 +91,14 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
+        reasons = []
         for key in ("name", "id"):
             values = [value for m in self.models if (value := getattr(m, key)) is not None]
             twice = sorted({str(v) for v in values if values.count(v) > 1})
             if twice:
-                raise ValueError(f"two models have the {key} {', '.join(twice)}")
+                reasons.append(f"two models have the {key} {', '.join(twice)}")
+        if reasons:
+            raise ValueError("; ".join(reasons))
         return self
 
     def only(self, names: tuple[str, ...]) -> "Config":
@@ -129,7 +132,8 @@ def load_config(path: Path) -> Config:
     try:
         config = Config.model_validate(_with_defaults(raw))
     except ValidationError as error:
-        lines = "".join(f"\n  {_explain(dict(item))}" for item in error.errors())
+        errors = _without_echoes([dict(item) for item in error.errors()], raw)
+        lines = "".join(f"\n  {_explain(item)}" for item in errors)
         raise ConfigError(f"the config can't be used:{lines}", where=path) from None
     folder = path.resolve().parent
     models = tuple(m.model_copy(update={"path": folder / m.path}) for m in config.models)
@@ -150,6 +154,26 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "defaults": ModelDefaults,
     "models": ModelConfig,
 }
+
+
+def _without_echoes(errors: list[dict[str, Any]], raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """Leave out what only repeats another error.
+
+    A bad default shows again in every model that takes it, and a list of models whose entries are
+    all bad counts as an empty one.
+    """
+
+    def is_echo(error: dict[str, Any]) -> bool:
+        section, *rest = error["loc"] or ("",)
+        if section != "models":
+            return False
+        if not rest:
+            return bool(error["type"] == "too_short" and raw.get("models"))
+        own = raw["models"][rest[0]]
+        from_defaults = len(rest) > 1 and rest[1] in raw.get("defaults", {})
+        return bool(from_defaults and isinstance(own, dict) and rest[1] not in own)
+
+    return [error for error in errors if not is_echo(error)]
 
 
 def _explain(error: dict[str, Any]) -> str:

@@ -206,7 +206,13 @@ class _Work:
         with self._lock:
             self._open_steps += len(steps)
         for step in steps:
-            self._labeller.pool.submit(self._run, step)
+            self._labeller.pool.submit(self._run, step).add_done_callback(self._dropped)
+
+    def _dropped(self, step: "Future[None]") -> None:
+        """Leave nobody waiting for a chunk whose steps the closing pool has dropped."""
+        if step.cancelled():
+            with self._lock:
+                self._future.cancel()
 
     def _run(self, step: Callable[[], None]) -> None:
         try:
@@ -215,7 +221,10 @@ class _Work:
                 self._open_steps -= 1
                 last = not self._open_steps
             if last:
-                self._future.set_result(self._assemble())
+                answers = self._assemble()
+                with self._lock:
+                    if not self._future.done():
+                        self._future.set_result(answers)
         except BaseException as error:
             with self._lock:
                 if not self._future.done():

@@ -32,7 +32,8 @@ def activate(logits: Floats, activation: Activation) -> Floats:
         e = np.exp(-np.abs(x))
         scores = np.where(x >= 0, 1 / (1 + e), e / (1 + e))
     else:
-        e = np.exp(x - x.max(axis=1, keepdims=True))
+        with np.errstate(invalid="ignore"):  # infinite logits give NaN, which fails the row
+            e = np.exp(x - x.max(axis=1, keepdims=True))
         scores = e / e.sum(axis=1, keepdims=True)
     return np.asarray(scores, np.float32)
 
@@ -144,7 +145,7 @@ def accept(scores: Floats, rules: Rules) -> Accepted:
     kept = scores[:, rules.kept]
     answered = np.asarray(~np.isnan(kept).any(axis=1))
     passes = (kept >= rules.thresholds) & answered[:, None]
-    order = np.argsort(np.where(passes, -kept, np.inf), axis=1, kind="stable")[:, : rules.ranks]
+    order = np.lexsort((-kept, ~passes), axis=1)[:, : rules.ranks]
     taken = np.take_along_axis(passes, order, axis=1)
     labels = np.where(taken, order, NO_LABEL).astype(np.int32)
     best = np.where(taken, np.take_along_axis(kept, order, axis=1), np.float32(np.nan))

@@ -35,7 +35,10 @@ class Summary:
         for (name, rules), accepted in zip(models, answers.accepted, strict=True):
             names = (None, *rules.labels)
             counts = np.bincount(accepted.labels[:, 0] + 1, minlength=len(names)).tolist()
-            labels[name] = Counter({n: c for n, c in zip(names, counts, strict=True) if c})
+            labels[name] = Counter()
+            for label, count in zip(names, counts, strict=True):
+                if count:
+                    labels[name][label] += count
         return cls(len(answers.status), statuses, labels)
 
     def __add__(self, other: "Summary") -> "Summary":

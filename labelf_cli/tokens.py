@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Encoding
 from tokenizers import Tokenizer as HfTokenizer
 
 from labelf_cli.errors import ModelError
@@ -161,12 +163,18 @@ class Tokenizer:
         found = self._tokenizer.token_to_id(token)
         return None if found is None else int(found)
 
+    def _probe_texts(self) -> Iterator[str]:
+        """Texts one of which has tokens, whatever the vocabulary."""
+        yield "a"
+        yield from self._tokenizer.get_vocab()
+
     def template(self, pad_id: int, *, pad_left: bool, cut_left: bool) -> Template:
         """Learn from a probe which special tokens the post-processor puts around a text."""
-        probe = self._tokenizer.encode("a")
-        special = np.array(probe.special_tokens_mask, bool)
-        text = np.flatnonzero(~special)
-        first, last = (text[0], text[-1] + 1) if len(text) else (len(special), len(special))
+        probe = next(filter(_has_text, map(self._tokenizer.encode, self._probe_texts())), None)
+        if probe is None:
+            return Template(*(np.array([], np.int32),) * 2, (0, 0, 0), pad_id, pad_left, cut_left)
+        text = np.flatnonzero(np.array(probe.special_tokens_mask) == 0)
+        first, last = text[0], text[-1] + 1
         ids, types = np.array(probe.ids, np.int32), probe.type_ids
 
         def type_at(position: int) -> int:
@@ -174,3 +182,7 @@ class Tokenizer:
 
         type_ids = (type_at(0), type_at(int(first)), type_at(int(last)))
         return Template(ids[:first], ids[last:], type_ids, pad_id, pad_left, cut_left)
+
+
+def _has_text(encoding: Encoding) -> bool:
+    return 0 in encoding.special_tokens_mask

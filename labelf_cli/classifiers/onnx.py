@@ -79,12 +79,12 @@ class OnnxClassifier(Group):
 
     def load(self) -> Because[Batching]:
         """Create the session, check its answer on a probe, and find out how texts may share it."""
+        session, labels = self._session, self.models[0].labels
         batching = find_batching(self)
-        labels = self.models[0].labels
-        if self._session.num_labels != len(labels.value):
+        if session.num_labels != len(labels.value):
             raise ModelError(
                 f"{len(labels.value)} labels ({labels.rule}), but the graph gives "
-                f"{self._session.num_labels} logits",
+                f"{session.num_labels} logits",
                 where=self._folder.onnx,
                 todo="Correct labels in the config",
             )
@@ -123,6 +123,7 @@ class _Session:
         outputs = {output.name: output for output in self._session.get_outputs()}
         self._output = "logits" if "logits" in outputs else next(iter(outputs))
         self._declared = outputs[self._output].shape
+        self._path = path
 
     @cached_property
     def num_labels(self) -> int:
@@ -146,6 +147,13 @@ class _Session:
             array = known[name] if name in known else np.zeros_like(input_ids)
             feeds[name] = array.astype(dtype, copy=False)
         (logits,) = self._session.run([self._output], feeds)
+        if logits.ndim != 2 or len(logits) != len(input_ids):
+            shape = " × ".join(map(str, logits.shape))
+            raise ModelError(
+                f"answers {len(input_ids)} texts with {shape} numbers, not with logits",
+                where=self._path,
+                todo="Export it for text classification",
+            )
         return np.ascontiguousarray(logits, np.float32)
 
 

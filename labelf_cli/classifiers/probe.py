@@ -26,6 +26,8 @@ def find_batching(group: Group) -> Because[Batching]:
     count = len(ids.lengths)
     try:
         alone = [group.logits(ids, np.array([row])) for row in range(count)]
+    except ModelError:
+        raise
     except Exception as error:  # onnxruntime's errors have no common base but this
         names = ", ".join(model.name for model in group.models)
         raise ModelError(f"fails on a probe text ({error})", where=f"model '{names}'") from None
@@ -54,10 +56,11 @@ def _moved(
         try:
             together = group.logits(ids, rows)
         except Exception as error:  # a graph with a fixed batch size
-            return f"make it fail ({str(error).splitlines()[0]})"
+            return f"make it fail ({' '.join(str(error).split()) or type(error).__name__})"
         for at, row in enumerate(rows):
             for model, logits in enumerate(together):
                 one, other = alone[row][model][0], logits[at]
                 differs |= one.tobytes() != other.tobytes()
-                largest = max(largest, float(np.abs(one - other).max()))
+                with np.errstate(invalid="ignore"):  # infinite logits
+                    largest = max(largest, float(np.nanmax(np.abs(one - other), initial=0)))
     return f"moved logits by up to {largest:.1g}" if differs else None

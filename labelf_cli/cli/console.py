@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -14,7 +15,6 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as ProgressBar
 from rich.progress_bar import ProgressBar as Bar
@@ -29,10 +29,20 @@ _SHOWN_LABELS = 12
 _BAR_WIDTH = 24
 
 
-class _Rate(ProgressColumn):
+class _Pace(ProgressColumn):
+    """Rows a second and time left, over the whole run so far.
+
+    rich's own columns begin anew whenever the expected number of rows is corrected.
+    """
+
     def render(self, task: Task) -> Text:
-        """Rows a second."""
-        return Text(f"{task.speed or 0:,.0f} rows/s", style="progress.data.speed")
+        """What the column shows."""
+        rate = task.completed / task.elapsed if task.elapsed else 0.0
+        text = f"{rate:,.0f} rows/s"
+        if rate and task.total is not None:
+            left = timedelta(seconds=round(max(task.total - task.completed, 0) / rate))
+            text += f", {left} left"
+        return Text(text, style="progress.data.speed")
 
 
 @contextmanager
@@ -44,8 +54,7 @@ def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("rows"),
-        _Rate(),
-        TimeRemainingColumn(),
+        _Pace(),
         console=console,
         transient=True,
         disable=hidden or not console.is_terminal,

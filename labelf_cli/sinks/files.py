@@ -3,6 +3,7 @@
 import os
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -55,6 +56,8 @@ class FileOutput(Output):
 
     def discard(self) -> None:
         """Remove the draft."""
+        with suppress(OSError, ValueError):  # it may be closed, or its disk be full
+            self.stream.close()
         self._file.close()
         self._draft.unlink(missing_ok=True)
 

@@ -23,7 +23,7 @@ class JsonlSink(Sink):
         if columns[0][0] == JSON_OBJECT:
             (_, objects), *columns = columns
             # All but the closing brace; a comma unless the object was empty.
-            begun = pc.utf8_rtrim(pc.utf8_slice_codeunits(objects, 0, -1), " \t")
+            begun = pc.utf8_rtrim(pc.utf8_slice_codeunits(objects, 0, -1), " \t\r")
             begun = pc.if_else(
                 pc.equal(begun, "{"), begun, pc.binary_join_element_wise(begun, ", ", "")
             )

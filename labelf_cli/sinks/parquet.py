@@ -31,4 +31,16 @@ class ParquetSink(Sink):
         self._writer.close()
 
     def _write_group(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=batch.num_rows)
+        columns = [_own_dictionary(column) for column in batch.columns]
+        table = pa.Table.from_arrays(columns, schema=batch.schema)
+        self._writer.write_table(table, row_group_size=batch.num_rows)
+
+
+def _own_dictionary(column: pa.Array) -> pa.Array:
+    """Give a dictionary-encoded column the dictionary that its rows make, in their order."""
+    kind = column.type
+    if not pa.types.is_dictionary(kind):
+        return column
+    encoded = column.dictionary_decode().dictionary_encode()
+    indices = encoded.indices.cast(kind.index_type)
+    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)

@@ -9,6 +9,17 @@ import pyarrow.compute as pc
 
 _ESCAPES = (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t"))
 _CONTROLS = r"[\x00-\x1f]"
+_BINARY = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+_OTHER_LISTS = (
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 
 
 def plain_text(column: pa.Array) -> pa.StringArray:
@@ -20,8 +31,8 @@ def plain_text(column: pa.Array) -> pa.StringArray:
         return plain_text(column.dictionary_decode())
     if pa.types.is_nested(kind):
         return pc.if_else(column.is_null(), None, json_text(column))
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return _by_value(column, lambda value: value.hex())
+    if any(is_binary(kind) for is_binary in _BINARY):
+        return _by_value(column, bytes.hex)
     if pa.types.is_string(kind):
         return column
     return column.cast(pa.string())
@@ -41,7 +52,7 @@ def json_text(column: pa.Array) -> pa.StringArray:
         text = json_objects(list(zip(kind.names, column.flatten(), strict=True)), len(column))
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         text = _json_arrays(column)
-    elif pa.types.is_fixed_size_list(kind):
+    elif any(is_list(kind) for is_list in _OTHER_LISTS):
         text = _json_arrays(column.cast(pa.list_(kind.value_field)))
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         text = column.cast(pa.string())

@@ -4,7 +4,7 @@ import codecs
 import glob
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -69,6 +69,7 @@ class ByteInput:
         self.position = 0
         try:
             self._encoding = codecs.lookup(encoding).name
+            "".encode(self._encoding)  # base64 and its like have no text on one side
         except LookupError:
             raise InputError(f"no encoding is named '{encoding}'", where="--encoding") from None
 
@@ -79,7 +80,10 @@ class ByteInput:
             content = self._looked_at
         else:
             with self._on_disk() as file, self._decompressed(file) as stream:
-                content = self._read(stream, PREFIX_BYTES)
+                try:
+                    content = bytes(stream.read(PREFIX_BYTES))
+                except OSError as error:
+                    raise InputError(f"can't be read ({error})", where=self.name) from None
         is_whole = len(content) < PREFIX_BYTES
         return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
 
@@ -99,7 +103,7 @@ class ByteInput:
                 yield block
             return
         with self._on_disk() as file, self._decompressed(file) as stream:
-            while block := self._read(stream, _BLOCK_BYTES):
+            while block := self._read_on(stream):
                 self.position = file.tell()
                 yield block
 
@@ -124,18 +128,18 @@ class ByteInput:
         compression = compression_of(self.name)
         return pa.CompressedInputStream(file, compression) if compression else file
 
-    def _read(self, stream: pa.NativeFile, size: int) -> bytes:
+    def _read_on(self, stream: pa.NativeFile) -> bytes:
         try:
-            return bytes(stream.read(size))
+            return bytes(stream.read(_BLOCK_BYTES))
         except OSError as error:
             raise BadRowError(f"can't be read further ({error})", where=self.name) from None
 
-    def _in_utf8(
-        self, blocks: Iterator[bytes] | list[bytes], final: bool = True
-    ) -> Iterator[bytes]:
+    def _in_utf8(self, blocks: Iterable[bytes], *, final: bool = True) -> Iterator[bytes]:
         if self._encoding in ("utf-8", "utf-8-sig", "ascii"):
-            yield from _without_mark(blocks)
-            return
+            return _without_mark(blocks)
+        return _without_mark(self._transcoded(blocks, final=final))
+
+    def _transcoded(self, blocks: Iterable[bytes], *, final: bool) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(self._encoding)()
         try:
             for block in blocks:
@@ -149,7 +153,7 @@ class ByteInput:
             ) from None
 
 
-def _without_mark(blocks: Iterator[bytes] | list[bytes]) -> Iterator[bytes]:
+def _without_mark(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """UTF-8 as it is, less its byte order mark; what is not valid is found with its line later."""
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(filter(None, blocks)):
         yield block if number else block.removeprefix(codecs.BOM_UTF8)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from labelf_cli.errors import InputError, did_you_mean
+from labelf_cli.errors import InputError
 from labelf_cli.formats import Format
 from labelf_cli.sources.files import ByteInput
 
@@ -78,17 +78,20 @@ class ByteSource(Source):
 
 
 def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> None:
-    """Refuse an input that lacks a text column.
+    """Refuse an input that lacks a text column, or whose columns share a name.
 
     Raises:
         InputError: it names the columns that there are.
     """
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"two columns are named '{name}'", where=where, todo="Rename one of them"
+            )
     for column in wanted:
         if column not in names:
             raise InputError(
                 f"no column '{column}'",
                 where=where,
-                todo=f"{did_you_mean(column, list(names))}; choose with --text-column"
-                if len(names) < 2
-                else f"There are: {', '.join(names)}; choose with --text-column",
+                todo=f"There are: {', '.join(names)}; choose with --text-column",
             )

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,10 @@ class Number(str):
     """A JSON number as it was written."""
 
     __slots__ = ()
+
+
+_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+"""Words that are no JSON but that Python writes for float64 values."""
 
 
 class JsonlSource(ByteSource):
@@ -83,10 +87,14 @@ class JsonlSource(ByteSource):
 
     def _column(self, field: pa.Field, values: list[tuple[int, Any]]) -> pa.Array:
         fits, convert = _CONVERSIONS[field.type]
+        found = []
         for number, value in values:
             if value is not None and not fits(value):
                 raise self._bad(number, f"'{field.name}' is not {field.type} as before")
-        found = [None if value is None else convert(value) for _, value in values]
+            try:
+                found.append(None if value is None else convert(value))
+            except RecursionError:
+                raise self._bad(number, f"'{field.name}' is nested too deeply") from None
         return _strings(found) if pa.types.is_string(field.type) else pa.array(found, field.type)
 
     def _bad(self, line: int, what: str) -> BadRowError:
@@ -107,11 +115,13 @@ def infer_schema(inputs: Sequence[ByteInput], output_format: Format) -> pa.Schem
     for data in inputs:
         prefix, is_whole = data.prefix()
         whole_lines = prefix if is_whole else prefix[: prefix.rfind(b"\n") + 1]
-        for _, lines in _line_blocks([whole_lines]):
-            for number, text in _decoded(lines, 1, data.name):
+        found = False
+        for first, lines in _line_blocks([whole_lines]):
+            for number, text in _decoded(lines, first, data.name):
+                found = True
                 for key, value in _parse(text, f"{data.name}, line {number}").items():
                     columns.setdefault(key, []).append(value)
-        if not columns:
+        if not found:
             raise InputError("no JSON object in it", where=data.name)
     if output_format is not Format.PARQUET:
         return pa.schema([(key, pa.string()) for key in columns])
@@ -128,7 +138,7 @@ def _type_of(values: list[Any]) -> pa.DataType:
 
 
 def _fits_int64(value: object) -> bool:
-    if not (isinstance(value, Number) and value.lstrip("-").isdigit()):
+    if not (isinstance(value, Number) and len(value) < 21 and value.lstrip("-").isdigit()):
         return False
     return -(2**63) <= int(value) < 2**63
 
@@ -138,14 +148,28 @@ def _fits_float64(value: object) -> bool:
     if not isinstance(value, Number):
         return False
     nearest = repr(float(value))
-    return nearest == value or Decimal(nearest) == Decimal(value)
+    if nearest == value or value in _NOT_FINITE:
+        return True
+    try:
+        return Decimal(nearest) == Decimal(value)
+    except InvalidOperation:  # an exponent beyond all measure
+        return False
 
 
 def as_text(value: object) -> str:
     """A JSON value as text: strings and numbers as they are, the rest as JSON."""
-    if isinstance(value, str):
+    return str(value) if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: object) -> str:
+    """A value as JSON again, numbers as they were written."""
+    if isinstance(value, Number):
         return str(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_as_json(key)}: {_as_json(v)}" for key, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_json, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 _CONVERSIONS: dict[pa.DataType, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {
@@ -186,6 +210,8 @@ def _parse(text: str, where: str) -> Object:
         found = _DECODER.decode(text)
     except ValueError as error:
         raise BadRowError(f"not valid JSON ({error})", where=where) from None
+    except RecursionError:
+        raise BadRowError("JSON that is nested too deeply", where=where) from None
     if not isinstance(found, dict):
         raise BadRowError(f"not a JSON object but {_kind(found)}", where=where)
     return found
@@ -197,7 +223,7 @@ _DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant
 def _kind(value: object) -> str:
     if isinstance(value, list):
         return "an array"
-    return "an object" if isinstance(value, dict) else f"the value {value}"
+    return "an object" if isinstance(value, dict) else f"the value {_as_json(value)}"
 
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

@@ -1,0 +1,209 @@
+"""A model folder: which file is the graph, and what its files say about the model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labelf_cli.classifiers.folder import ModelFolder
+from labelf_cli.errors import ModelError
+
+CHOOSE = 'Choose with file = "…" in the config'
+
+
+def put(folder: Path, *names: str) -> None:
+    """Make empty files."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def described(folder: Path, config: object = None, tokenizer_config: object = None) -> ModelFolder:
+    """A model folder with these two files; None for no such file."""
+    put(folder, "model.onnx")
+    for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer_config)):
+        if content is not None:
+            (folder / name).write_text(json.dumps(content))
+    return ModelFolder.find(folder, None)
+
+
+class TestFind:
+    @pytest.mark.parametrize(
+        ("there", "chosen"),
+        [
+            (["model.onnx", "a.onnx", "onnx/model.onnx"], "model.onnx"),
+            (["a.onnx", "onnx/model.onnx", "onnx/model_int8.onnx"], "onnx/model.onnx"),
+            (["model_int8.onnx", "config.json"], "model_int8.onnx"),
+            (["onnx/model_int8.onnx", "elsewhere/a.onnx"], "onnx/model_int8.onnx"),
+        ],
+    )
+    def test_the_usual_names_come_first_then_a_lone_file(
+        self, tmp_path: Path, there: list[str], chosen: str
+    ) -> None:
+        put(tmp_path, *there)
+        assert ModelFolder.find(tmp_path, None) == ModelFolder(tmp_path / chosen, tmp_path)
+
+    def test_the_config_picks_a_file_against_the_order(self, tmp_path: Path) -> None:
+        put(tmp_path, "model.onnx", "onnx/model_int8.onnx")
+        found = ModelFolder.find(tmp_path, "onnx/model_int8.onnx")
+        assert found == ModelFolder(tmp_path / "onnx/model_int8.onnx", tmp_path)
+
+    def test_a_path_may_name_the_graph_itself(self, tmp_path: Path) -> None:
+        put(tmp_path, "model.onnx", "model_int8.onnx")
+        found = ModelFolder.find(tmp_path / "model_int8.onnx", None)
+        assert found == ModelFolder(tmp_path / "model_int8.onnx", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("there", "file", "message"),
+        [
+            (
+                ["b.onnx", "a.onnx", "onnx/d.onnx", "onnx/c.onnx"],
+                None,
+                f"several .onnx files: a.onnx, b.onnx, onnx/c.onnx, onnx/d.onnx. {CHOOSE}",
+            ),
+            (["a.txt"], None, "no .onnx file in the model folder. Export the model to ONNX"),
+            (["model.onnx"], "model_int8.onnx", "no file 'model_int8.onnx' in the model folder"),
+        ],
+        ids=["several", "none", "another than the config's"],
+    )
+    def test_nothing_is_guessed(
+        self, tmp_path: Path, there: list[str], file: str | None, message: str
+    ) -> None:
+        put(tmp_path, *there)
+        with pytest.raises(ModelError) as refusal:
+            ModelFolder.find(tmp_path, file)
+        assert str(refusal.value) == f"{tmp_path}: {message}"
+
+    def test_a_path_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelError) as refusal:
+            ModelFolder.find(tmp_path / "absent", None)
+        assert str(refusal.value) == (
+            f"{tmp_path}/absent: no such model folder. Correct the model's path in the config"
+        )
+
+    def test_its_size_counts_external_data(self, tmp_path: Path) -> None:
+        for name, size in (("model.onnx", 5), ("model.onnx_data", 3), ("tokenizer.json", 2)):
+            (tmp_path / name).write_bytes(b"." * size)
+        assert ModelFolder.find(tmp_path, None).num_bytes == 8
+
+
+@pytest.mark.parametrize("name", ["config", "tokenizer_config"])
+class TestJson:
+    def test_an_absent_file_says_nothing(self, tmp_path: Path, name: str) -> None:
+        assert getattr(described(tmp_path), name) == {}
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b'{"a": ', "can't be read as JSON (Expecting value: line 1 column 7 (char 6))"),
+            (b'{"a": "\xff"}', "can't be read as JSON ('utf-8' codec can't decode byte 0xff"),
+            (b'["a"]', "not a JSON object"),
+        ],
+        ids=["broken", "not UTF-8", "a list"],
+    )
+    def test_a_broken_file_is_refused_with_its_place(
+        self, tmp_path: Path, name: str, content: bytes, message: str
+    ) -> None:
+        (tmp_path / f"{name}.json").write_bytes(content)
+        with pytest.raises(ModelError) as refusal:
+            getattr(described(tmp_path), name)
+        assert str(refusal.value).startswith(f"{tmp_path}/{name}.json: {message}")
+
+
+class TestLabels:
+    def test_the_config_overrides_the_export(self, tmp_path: Path) -> None:
+        folder = described(tmp_path, {"id2label": {"0": "a", "1": "b"}})
+        assert folder.labels(("x", "y")) == (("x", "y"), "labels in the config")
+
+    def test_they_stand_in_the_order_of_the_logits_not_of_the_file(self, tmp_path: Path) -> None:
+        by_position = {str(i): f"label {i}" for i in reversed(range(12))}
+        found = described(tmp_path, {"id2label": by_position}).labels(None)
+        assert found == (tuple(f"label {i}" for i in range(12)), "id2label of config.json")
+
+    @pytest.mark.parametrize("config", [None, {}, {"id2label": None}, {"id2label": {}}])
+    def test_without_id2label_only_the_graph_can_tell(self, tmp_path: Path, config: object) -> None:
+        assert described(tmp_path, config).labels(None) is None
+
+    @pytest.mark.parametrize("id2label", [{"1": "a", "2": "b"}, {"a": 0}, ["a", "b"], "ab", 2])
+    def test_an_id2label_with_gaps_or_of_another_kind_is_refused(
+        self, tmp_path: Path, id2label: object
+    ) -> None:
+        with pytest.raises(ModelError) as refusal:
+            described(tmp_path, {"id2label": id2label}).labels(None)
+        assert str(refusal.value) == (
+            f"{tmp_path}/config.json: id2label does not name the labels 0, 1, 2 …"
+        )
+
+
+MULTI, SINGLE = "multi_label_classification", "single_label_classification"
+
+
+class TestActivation:
+    """The branches of transformers' TextClassificationPipeline.postprocess, in its order."""
+
+    @pytest.mark.parametrize(
+        ("problem", "num_labels", "activation", "rule"),
+        [
+            ("regression", 1, "none", "problem_type is regression"),
+            ("regression", 3, "none", "problem_type is regression"),
+            (MULTI, 1, "sigmoid", "problem_type is multi_label_classification"),
+            (MULTI, 3, "sigmoid", "problem_type is multi_label_classification"),
+            (SINGLE, 1, "sigmoid", "one label"),
+            (None, 1, "sigmoid", "one label"),
+            (SINGLE, 3, "softmax", "problem_type is single_label_classification"),
+            (None, 2, "softmax", "several labels and no problem_type"),
+        ],
+    )
+    def test_the_export_implies_it(
+        self, tmp_path: Path, problem: str | None, num_labels: int, activation: str, rule: str
+    ) -> None:
+        folder = described(tmp_path, {"problem_type": problem})
+        assert folder.activation(None, num_labels) == (activation, rule)
+
+    def test_the_config_overrides_the_export(self, tmp_path: Path) -> None:
+        folder = described(tmp_path, {"problem_type": "regression"})
+        assert folder.activation("softmax", 1) == ("softmax", "activation in the config")
+
+
+class TestMaxLength:
+    @pytest.mark.parametrize(
+        ("tokenizer", "positions", "given", "found"),
+        [
+            (256, 512, 300, (256, "model_max_length of the tokenizer")),
+            (1024, 512, 1000, (512, "max_position_embeddings")),
+            (512, 512, 100, (100, "max_length in the config")),
+            (None, None, 7, (7, "max_length in the config")),
+            (1e30, 512, None, (512, "max_position_embeddings")),
+            (1e30, None, None, (None, "no limit known")),
+            (int(1e30), None, None, (None, "no limit known")),
+            (None, None, None, (None, "no limit known")),
+        ],
+    )
+    def test_it_is_the_least_of_what_files_and_config_allow(
+        self, tmp_path: Path, tokenizer: object, positions: object, given: int | None, found: object
+    ) -> None:
+        config = {"max_position_embeddings": positions}
+        folder = described(tmp_path, config, {"model_max_length": tokenizer})
+        assert folder.max_length(given) == found
+
+    @pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "camembert", "mpnet"])
+    def test_roberta_reserves_positions_up_to_its_padding(
+        self, tmp_path: Path, family: str
+    ) -> None:
+        config = {"model_type": family, "max_position_embeddings": 514, "pad_token_id": 1}
+        rule = "max_position_embeddings less 2 reserved"
+        assert described(tmp_path, config).max_length(None) == (512, rule)
+
+    @pytest.mark.parametrize("family", ["bert", "distilbert", "deberta-v2", None])
+    def test_other_families_reserve_none(self, tmp_path: Path, family: str | None) -> None:
+        config = {"model_type": family, "max_position_embeddings": 512, "pad_token_id": 1}
+        assert described(tmp_path, config).max_length(None).value == 512
+
+
+@pytest.mark.parametrize(
+    ("written", "token"), [("<pad>", "<pad>"), ({"content": "[PAD]"}, "[PAD]"), (None, None)]
+)
+def test_the_padding_token_is_read_in_both_ways_of_writing(
+    tmp_path: Path, written: object, token: str | None
+) -> None:
+    assert described(tmp_path, None, {"pad_token": written}).pad_token() == token

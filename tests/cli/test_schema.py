@@ -1,0 +1,92 @@
+"""``labelf schema``: a JSON Schema that says of a config what labelf itself would say."""
+
+import json
+import tomllib
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from conftest import ROOT, Labelf
+from pydantic import BaseModel, ValidationError
+
+from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults
+
+Json = dict[str, Any]
+
+KINDS = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": int | float,
+    "null": type(None),
+}
+
+
+@pytest.fixture
+def schema(labelf: Labelf) -> Json:
+    done = labelf("schema")
+    assert (done.returncode, done.stderr) == (0, b"")
+    return dict(json.loads(done.stdout))
+
+
+def accepts(schema: Json, value: object, root: Json) -> bool:
+    """Whether a JSON Schema accepts a value, by its references, types, keys and enumerations."""
+    if "$ref" in schema:
+        return accepts(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, root)
+    if "anyOf" in schema:
+        return any(accepts(one, value, root) for one in schema["anyOf"])
+    if not isinstance(value, KINDS[schema["type"]]) or value not in schema.get("enum", [value]):
+        return False
+    if isinstance(value, list):
+        long_enough = len(value) >= schema.get("minItems", 0)
+        return long_enough and all(accepts(schema["items"], one, root) for one in value)
+    if isinstance(value, dict) and "properties" in schema:
+        known: Json = schema["properties"]
+        return (
+            set(schema.get("required", [])) <= set(value)
+            and (set(value) <= set(known) or schema.get("additionalProperties", True) is not False)
+            and all(accepts(known[key], value[key], root) for key in set(value) & set(known))
+        )
+    return True
+
+
+def test_the_sample_config_is_accepted(schema: Json) -> None:
+    config = tomllib.loads((ROOT / "configs" / "models.toml").read_text("utf-8"))
+    assert accepts(schema, config, schema)
+
+
+def test_the_keys_are_those_of_the_config(schema: Json) -> None:
+    sections: dict[str, type[BaseModel]] = {
+        "ModelConfig": ModelConfig,
+        "ModelDefaults": ModelDefaults,
+        "InputConfig": InputConfig,
+    }
+    for name, section in sections.items():
+        assert set(schema["$defs"][name]["properties"]) == set(section.model_fields)
+    assert set(schema["properties"]) == set(Config.model_fields)
+
+
+ENTRY: Json = {"name": "m", "path": "models/m"}
+
+
+@pytest.mark.parametrize(
+    ("config", "is_valid"),
+    [
+        ({"models": [ENTRY], "input": {"text_column": ["subject", "body"]}}, True),
+        ({"models": [ENTRY], "defaults": {"on_long": "error"}}, True),
+        ({"models": [ENTRY | {"thresholds": {"Billing": 0.4}, "none_label": "none"}]}, True),
+        ({}, False),
+        ({"models": []}, False),
+        ({"models": [{"name": "m"}]}, False),
+        ({"models": [ENTRY | {"treshold": 0.5}]}, False),
+        ({"models": [ENTRY | {"on_long": "cut"}]}, False),
+        ({"models": [ENTRY | {"max_predictions": "2"}]}, False),
+        ({"models": [ENTRY], "defaults": {"name": "m"}}, False),
+    ],
+)
+def test_it_agrees_with_what_the_config_accepts(config: Json, is_valid: bool) -> None:
+    schema = Config.model_json_schema()
+    assert accepts(schema, config, schema) is is_valid
+    with nullcontext() if is_valid else pytest.raises(ValidationError):
+        Config.model_validate(config, strict=False)

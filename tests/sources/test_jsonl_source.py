@@ -1,0 +1,281 @@
+"""JSON Lines: objects, texts or typed columns, as the output needs them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import cycle
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelf_cli.errors import BadRowError, InputError
+from labelf_cli.formats import Format
+from labelf_cli.sources.files import STDIN, ByteInput, Prefix
+from labelf_cli.sources.interface import ReadOptions
+from labelf_cli.sources.jsonl import JsonlSource, infer_schema
+
+WHOLE = 1 << 20
+BLOCK_SIZES = (1, 2, 7, WHOLE)
+TOWARDS_ALL = (Format.JSONL, Format.CSV, Format.PARQUET)
+
+
+class Blocks(ByteInput):
+    """A file in memory that comes in blocks of the given sizes, over and over."""
+
+    def __init__(
+        self, content: bytes, sizes: Sequence[int] = (WHOLE,), prefix: int = WHOLE
+    ) -> None:
+        super().__init__(STDIN)
+        self.name = "calls.jsonl"
+        self._content, self._sizes, self._prefix = content, sizes, prefix
+
+    def prefix(self) -> Prefix:
+        return Prefix(self._content[: self._prefix], self._prefix >= len(self._content))
+
+    def blocks(self) -> Iterator[bytes]:
+        rest = self._content
+        for size in cycle(self._sizes):
+            if not rest:
+                return
+            yield rest[:size]
+            rest = rest[size:]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read: types and values of the columns that pass, and the texts."""
+
+    schema: pa.Schema
+    columns: dict[str, list[Any]]
+    texts: list[str | None]
+
+
+def read(data: ByteInput, towards: Format, text: tuple[str, ...] = ("text",)) -> Found:
+    source = JsonlSource(data, ReadOptions(text, towards), infer_schema([data], towards))
+    batches = list(source.batches())
+    table = pa.Table.from_batches([batch.select(source.schema.names) for batch in batches])
+    texts = [text for batch in batches for text in batch.columns[-1].to_pylist()]
+    assert table.schema == source.schema
+    return Found(source.schema, table.to_pydict(), texts)
+
+
+def read_text(lines: str, towards: Format, *sizes: int) -> Found:
+    return read(Blocks(lines.encode(), sizes or (WHOLE,)), towards)
+
+
+def message(content: bytes, towards: Format, size: int = WHOLE, prefix: int = WHOLE) -> str:
+    with pytest.raises(BadRowError) as error:
+        read(Blocks(content, (size,), prefix), towards)
+    return str(error.value)
+
+
+OBJECTS = (
+    '{"text": "a"}',
+    '{"text":"007", "n": 1.10, "id":12345678901234567890123}',
+    '{ "n" : -0.0E+2 ,\t"text" : null }',
+    '{"deep": {"b": [1.0, {"c": NaN}], "a": 1e400}, "text": "\\u00e9 \\ud83d\\ude00 é 😀"}',
+    '{"text": "\\ud800", "text": "twice"}',
+    "{}",
+)
+
+
+def test_towards_json_lines_objects_keep_their_text() -> None:
+    found = read_text("\n".join(OBJECTS), Format.JSONL)
+    assert found.columns == {"labelf.object": list(OBJECTS)}
+    assert found.texts == ["a", "007", None, "é 😀 é 😀", "twice", None]
+
+
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,22})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+)
+VALUES = st.recursive(
+    NUMBERS | st.text().map(json.dumps) | st.sampled_from(["null", "true", "false", '"é😀"']),
+    lambda inner: (
+        st.lists(inner).map(lambda items: f"[{' , '.join(items)}]")
+        | st.lists(inner).map(lambda items: f'{{"k":{{}}, "l" : [{",".join(items)}]}}')
+    ),
+    max_leaves=4,
+)
+
+
+@given(
+    st.lists(
+        st.tuples(VALUES, st.sampled_from(["", " ", "\t"]), st.text()), min_size=1, max_size=5
+    ),
+    st.sampled_from(["\n", "\r\n", "\n \n"]),
+    st.lists(st.integers(1, 20), min_size=1, max_size=3),
+)
+def test_the_objects_do_not_depend_on_the_blocks(
+    rows: list[tuple[str, str, str]], end: str, sizes: list[int]
+) -> None:
+    objects = [
+        f'{{"v"{gap}:{gap}{value},{gap}"text":{gap}{json.dumps(text)}}}'
+        for value, gap, text in rows
+    ]
+    found = read_text(end.join(objects), Format.JSONL, *sizes)
+    assert found.columns["labelf.object"] == objects
+    assert found.texts == [text for _, _, text in rows]
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=5))
+def test_towards_csv_a_number_is_as_it_was_written(numbers: list[str]) -> None:
+    lines = "\n".join(f'{{"text": {number}}}' for number in numbers)
+    found = read_text(lines, Format.CSV)
+    assert found.columns["text"] == found.texts == numbers
+
+
+def parsed(text: str) -> object:
+    """JSON whose numbers keep their text and are still no strings."""
+    return json.loads(text, parse_int=lambda n: ("number", n), parse_float=lambda n: ("number", n))
+
+
+@given(VALUES)
+def test_towards_csv_a_nested_value_is_the_same_json(value: str) -> None:
+    cell = read_text(f'{{"text": "", "v": [{value}]}}', Format.CSV).columns["v"][0]
+    assert parsed(cell) == parsed(f"[{value}]")
+
+
+def test_towards_csv_every_column_is_text_in_the_order_of_appearance() -> None:
+    found = read_text('{"text": "a", "b": true}\n{"n": 7, "text": "", "z": null}', Format.CSV)
+    expected = {"text": ["a", ""], "b": ["true", None], "n": [None, "7"], "z": [None, None]}
+    assert found.columns == expected
+    assert found.schema == pa.schema([(name, pa.string()) for name in expected])
+
+
+INT64_MAX = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ("true, false, null", pa.bool_(), [True, False, None]),
+        (f"1, -2, {INT64_MAX}", pa.int64(), [1, -2, INT64_MAX]),
+        (f"1, {-INT64_MAX - 1}", pa.int64(), [1, -INT64_MAX - 1]),
+        (f"1, {INT64_MAX + 1}", pa.string(), ["1", str(INT64_MAX + 1)]),
+        ("1, 2.5, 1e3", pa.float64(), [1.0, 2.5, 1000.0]),
+        ("1.10, 0.1", pa.float64(), [1.1, 0.1]),
+        ("0.1, 0.10000000000000000001", pa.string(), ["0.1", "0.10000000000000000001"]),
+        ("0.5, 1e400", pa.string(), ["0.5", "1e400"]),
+        ("0.5, 12345678901234567890123", pa.string(), ["0.5", "12345678901234567890123"]),
+        ('"007", "1.10"', pa.string(), ["007", "1.10"]),
+        ('1, "1"', pa.string(), ["1", "1"]),
+        ("1, true", pa.string(), ["1", "true"]),
+        ("null, null", pa.string(), [None, None]),
+        ('{"a": 1}, "x"', pa.string(), ['{"a": 1}', "x"]),
+        (f"1, {'7' * 5000}", pa.string(), ["1", "7" * 5000]),
+        ("0.5, 1e99999999999999999999", pa.string(), ["0.5", "1e99999999999999999999"]),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_towards_parquet_types_come_from_the_values(
+    values: str, kind: pa.DataType, expected: list[Any]
+) -> None:
+    lines = "\n".join(f'{{"text": "", "v": {value}}}' for value in values.split(", "))
+    found = read_text(lines, Format.PARQUET)
+    assert found.schema.field("v").type == kind
+    assert found.columns["v"] == expected
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=4))
+def test_towards_parquet_no_number_changes(numbers: list[str]) -> None:
+    lines = "\n".join(f'{{"text": "", "v": {number}}}' for number in numbers)
+    values = read_text(lines, Format.PARQUET).columns["v"]
+    assert [Decimal(str(value)) for value in values] == [Decimal(number) for number in numbers]
+
+
+def test_a_line_that_the_prefix_cuts_is_not_looked_at() -> None:
+    data = Blocks(b'{"text": "a"}\n{"text": "b", "v": 1}\n', prefix=20)
+    assert infer_schema([data], Format.PARQUET).names == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("late", "what"),
+    [
+        (b'{"text": "b", "v": "x"}', "'v' is not int64 as before"),
+        (b'{"text": "b", "v": 1.5}', "'v' is not int64 as before"),
+        (b'{"text": "b", "v": 9223372036854775808}', "'v' is not int64 as before"),
+        (b'{"text": "b", "w": 1}', "the key 'w' is new here"),
+    ],
+)
+def test_what_does_not_fit_the_columns_of_the_prefix_is_named(late: bytes, what: str) -> None:
+    first = b'{"text": "a", "v": 1}\n'
+    expected = f"calls.jsonl, line 3: {what}. Write JSON Lines to keep such rows"
+    assert message(first + b"\n" + late, Format.PARQUET, prefix=len(first)) == expected
+
+
+def test_towards_json_lines_late_keys_and_kinds_pass() -> None:
+    first, late = '{"text": "a", "v": 1}', '{"w": [], "v": "x", "text": "b"}'
+    found = read(Blocks(f"{first}\n{late}".encode(), prefix=len(first) + 1), Format.JSONL)
+    assert found.columns["labelf.object"] == [first, late]
+
+
+@pytest.mark.parametrize("size", [1, WHOLE])
+@pytest.mark.parametrize("prefix", [14, WHOLE])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (b"[1]", "not a JSON object but an array"),
+        (b"1.10", "not a JSON object but the value 1.10"),
+        (b"null", "not a JSON object but the value null"),
+        (b"true", "not a JSON object but the value true"),
+        (b'{"text": "\xff"}', "byte 0xff is not valid UTF-8"),
+        (b"oops", "not valid JSON (Expecting value: line 1 column 1 (char 0))"),
+        (
+            b'{"text": "a',
+            "not valid JSON (Unterminated string starting at: line 1 column 10 (char 9))",
+        ),
+        (b'{"text": "a"} {}', "not valid JSON (Extra data: line 1 column 15 (char 14))"),
+    ],
+)
+def test_a_broken_line_is_named(line: bytes, what: str, end: bytes, prefix: int, size: int) -> None:
+    content = b'{"text": "a"}\n\r\n\n' + line + end
+    assert message(content, Format.CSV, size, prefix) == f"calls.jsonl, line 4: {what}"
+
+
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+def test_a_line_that_nests_too_deeply_is_named(towards: Format) -> None:
+    deep = b'{"text": "a", "v": ' + b"[" * 100_000
+    assert message(b"\n" + deep + b"\n", towards).startswith("calls.jsonl, line 2: ")
+
+
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+@pytest.mark.parametrize(("value", "kind"), [('["a"]', "an array"), ('{"a": 1}', "an object")])
+def test_a_nested_text_is_refused(towards: Format, value: str, kind: str) -> None:
+    expected = (
+        f"calls.jsonl, line 2: 'text' is not text but {kind}. Write JSON Lines to keep such rows"
+    )
+    assert message(f'{{"text": "a"}}\n{{"text": {value}}}'.encode(), towards) == expected
+
+
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+@pytest.mark.parametrize("size", BLOCK_SIZES)
+def test_blank_lines_are_skipped(towards: Format, size: int) -> None:
+    found = read_text('\n \n{"text": "a"}\r\n\t\r\n\n{"text": "b"}\n\n', towards, size)
+    assert found.texts == ["a", "b"]
+
+
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+def test_a_lone_surrogate_does_not_break_its_batch(towards: Format) -> None:
+    found = read_text('{"text": "a"}\n{"text": "\\ud83d!"}\n{"text": null}', towards)
+    assert found.texts == ["a", "\ufffd!", None]
+
+
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+def test_several_text_columns_are_joined_by_a_newline_and_nulls_left_out(towards: Format) -> None:
+    lines = b'{"a": "x", "b": "y"}\n{"a": null, "b": "y"}\n{"a": "x"}\n{"a": null}'
+    assert read(Blocks(lines), towards, ("a", "b")).texts == ["x\ny", "y", "x", None]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+@pytest.mark.parametrize("position", [0, 1])
+def test_an_input_without_an_object_is_refused(content: bytes, position: int) -> None:
+    inputs = [Blocks(b'{"text": "a"}\n')]
+    inputs.insert(position, Blocks(content))
+    with pytest.raises(InputError) as error:
+        infer_schema(inputs, Format.CSV)
+    assert str(error.value) == "calls.jsonl: no JSON object in it"

@@ -1,0 +1,228 @@
+"""models.toml: what it may say, and what is said of one that can't be used."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from labelf_cli.config import Config, ModelDefaults, load_config
+from labelf_cli.errors import ConfigError
+
+ONE_MODEL = '[[models]]\nname = "product"\npath = "models/product"\n'
+
+DEFAULT_KEYS = ", ".join(ModelDefaults.model_fields)
+
+
+def load(folder: Path, text: str) -> Config:
+    path = folder / "models.toml"
+    path.write_text(text, "utf-8")
+    return load_config(path)
+
+
+def refusal(folder: Path, text: str) -> list[str]:
+    """The lines under the headline of the error that a bad config is refused with."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    headline, *lines = str(caught.value).splitlines()
+    assert headline == f"{folder / 'models.toml'}: the config can't be used:"
+    return [line.removeprefix("  ") for line in lines]
+
+
+def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
+    config = load(tmp_path, ONE_MODEL)
+    assert config.input.text_column == ("text",)
+    said = {"name": "product", "path": tmp_path / "models/product"}
+    silent = {"thresholds": {}, "on_long": "truncate"}
+    assert config.models[0].model_dump(exclude_none=True) == said | silent
+
+
+def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
+    said: dict[str, object] = {
+        "id": 42,
+        "file": "onnx/model_quantized.onnx",
+        "max_predictions": 1,
+        "label_filter": ["TV", "Mobile"],
+        "threshold": 0.5,
+        "none_label": "none",
+        "activation": "sigmoid",
+        "labels": ["a", "b"],
+        "on_long": "error",
+        "max_length": 256,
+    }
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
+    (model,) = load(tmp_path, f"{ONE_MODEL}{lines}thresholds.Billing = 0.4").models
+    dumped = model.model_dump(mode="json", exclude={"name", "path"})
+    assert dumped == said | {"thresholds": {"Billing": 0.4}}
+
+
+@pytest.mark.parametrize(
+    ("value", "columns"), [('"body"', ("body",)), ('["subject", "body"]', ("subject", "body"))]
+)
+def test_the_text_column_is_a_name_or_a_list_of_names(
+    tmp_path: Path, value: str, columns: tuple[str, ...]
+) -> None:
+    config = load(tmp_path, f"[input]\ntext_column = {value}\n{ONE_MODEL}")
+    assert config.input.text_column == columns
+
+
+def test_a_path_is_relative_to_the_config_file_however_that_is_named(tmp_path: Path) -> None:
+    load(tmp_path, ONE_MODEL)
+    config = load_config(Path(os.path.relpath(tmp_path / "models.toml")))
+    assert config.models[0].path == tmp_path / "models/product"
+
+
+def test_defaults_hold_for_the_models_that_say_nothing_else(tmp_path: Path) -> None:
+    defaults = "[defaults]\nthreshold = 0.3\nmax_predictions = 2\n"
+    own = '[[models]]\nname = "own"\npath = "own"\nthreshold = 0.9\n'
+    models = load(tmp_path, defaults + own + ONE_MODEL).models
+    assert [(model.threshold, model.max_predictions) for model in models] == [(0.9, 2), (0.3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "hint"),
+    [
+        ("[default]\n", "default", "Did you mean 'defaults'?"),
+        ("[input]\ntext_colum = 1\n", "input.text_colum", "Did you mean 'text_column'?"),
+        ("[defaults]\nlabel = 1\n", "defaults.label", "Did you mean 'labels'?"),
+        ("[defaults]\npath = 1\n", "defaults.path", f"There are: {DEFAULT_KEYS}"),
+        (f"{ONE_MODEL}treshold = 1\n", "models[0].treshold", "Did you mean 'threshold'?"),
+        (f"{ONE_MODEL}zzz = 1\n", "models[0].zzz", f"There are: {DEFAULT_KEYS}, name, id, path"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_valid_ones(
+    tmp_path: Path, text: str, path: str, hint: str
+) -> None:
+    other = '[[models]]\nname = "other"\npath = "other"\n'
+    assert refusal(tmp_path, text + other) == [f"{path}: unknown key. {hint}"]
+
+
+def test_all_bad_fields_are_named_at_once(tmp_path: Path) -> None:
+    bad = 'max_predictions = 0\nactivation = "relu"\ntreshold = 0.5\n[[models]]\nname = "pathless"'
+    assert sorted(refusal(tmp_path, f"[input]\ntext_column = []\n{ONE_MODEL}{bad}")) == [
+        "input.text_column: Value should have at least 1 item after validation, not 0",
+        "models[0].activation: Input should be 'softmax', 'sigmoid' or 'none'",
+        "models[0].max_predictions: Input should be greater than or equal to 1",
+        "models[0].treshold: unknown key. Did you mean 'threshold'?",
+        "models[1].path: Field required",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("max_length = 0", "max_length: Input should be greater than or equal to 1"),
+        ('thresholds = { A = "high" }', "thresholds.A: Input should be a valid number"),
+        ("label_filter = []", "label_filter: Tuple should have at least 1 item"),
+        ('labels = ["a", ""]', "labels[1]: String should have at least 1 character"),
+        (r'none_label = "a\nb"', "none_label: String should match pattern"),
+    ],
+)
+def test_a_bad_value_is_explained_where_it_stands(tmp_path: Path, line: str, reason: str) -> None:
+    assert refusal(tmp_path, ONE_MODEL + line)[0].startswith(f"models[0].{reason}")
+
+
+def test_a_bad_default_is_named_once_where_it_was_written(tmp_path: Path) -> None:
+    lines = refusal(tmp_path, f"[defaults]\nmax_length = 0\n{ONE_MODEL}")
+    assert lines == ["defaults.max_length: Input should be greater than or equal to 1"]
+
+
+def test_a_key_that_the_defaults_may_not_say_is_still_missing_in_a_model(tmp_path: Path) -> None:
+    lines = refusal(tmp_path, '[defaults]\npath = "a"\n[[models]]\nname = "product"')
+    assert [line.partition(":")[0] for line in lines] == ["defaults.path", "models[0].path"]
+
+
+@pytest.mark.parametrize("section", ["input", "defaults"])
+def test_a_section_that_is_no_table_is_named_beside_the_other_faults(
+    tmp_path: Path, section: str
+) -> None:
+    lines = refusal(tmp_path, f'{section} = 3\n[[models]]\nname = "product"')
+    assert [line.partition(":")[0] for line in lines] == [section, "models[0].path"]
+
+
+@pytest.mark.parametrize("text", ["", "models = []", "models = 3", '[input]\ntext_column = "a"'])
+def test_a_config_without_models_is_refused_for_that_alone(tmp_path: Path, text: str) -> None:
+    (line,) = refusal(tmp_path, text)
+    assert line.startswith("models: ")
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (['name = "a"', 'name = "a"'], "two models have the name a"),
+        (['name = "a"\nid = 0', 'name = "b"\nid = 0'], "two models have the id 0"),
+        (['name = "a"\nid = 7'] * 2, "two models have the name a; two models have the id 7"),
+    ],
+)
+def test_names_and_ids_that_stand_twice_are_all_refused(
+    tmp_path: Path, keys: list[str], line: str
+) -> None:
+    text = "".join(f'[[models]]\npath = "a"\n{its}\n' for its in keys)
+    assert refusal(tmp_path, text) == [line]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("absent", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_can_t_be_read_is_named_with_what_to_do(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    path = tmp_path / name
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value) == f"{path}: can't be read ({reason}). Name a TOML file with --config"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"[input]\nx\n", "(at line 2,"), (b'x = "caf\xe9"', "can't decode")]
+)
+def test_what_is_not_toml_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}: not valid TOML: ")
+    assert reason in str(caught.value)
+
+
+def three_models() -> Config:
+    names = ("product", "topic", "emotion")
+    return Config.model_validate({"models": [{"name": name, "path": name} for name in names]})
+
+
+def test_settings_are_frozen() -> None:
+    config = three_models()
+    for section in (config, config.input, config.defaults, *config.models):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(section, next(iter(type(section).model_fields)), None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ((), ["product", "topic", "emotion"]),
+        (("emotion", "product", "product"), ["product", "emotion"]),
+    ],
+)
+def test_only_the_named_models_are_kept_in_the_config_s_order(
+    asked: tuple[str, ...], kept: list[str]
+) -> None:
+    assert [model.name for model in three_models().only(asked).models] == kept
+
+
+def test_a_model_that_does_not_exist_can_t_be_asked() -> None:
+    with pytest.raises(ConfigError) as caught:
+        three_models().only(("topic", "prodct"))
+    assert str(caught.value) == "no model is named 'prodct'. Did you mean 'product'?"
+
+
+def test_the_json_schema_refuses_unknown_keys_in_every_section() -> None:
+    schema = Config.model_json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    assert [section["additionalProperties"] for section in sections] == [False] * 4
+
+
+def test_the_json_schema_lets_the_text_column_be_a_string_or_a_list() -> None:
+    column = Config.model_json_schema()["$defs"]["InputConfig"]["properties"]["text_column"]
+    assert sorted(kind["type"] for kind in column["anyOf"]) == ["array", "string"]

@@ -1,0 +1,158 @@
+"""Real models, which stand beside the checkout (see ``../shared/README.md``)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pyarrow as pa
+import pytest
+from conftest import SHARED, needs_shared
+from tokenizers import Tokenizer as HfTokenizer
+
+from labelf_cli.chunk import TEXT, Chunk
+from labelf_cli.classifiers.interface import Batching, Because, Group
+from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.probe import find_batching
+from labelf_cli.config import Config
+from labelf_cli.errors import ModelError
+from labelf_cli.labeller import Labeller
+from labelf_cli.predictions import Answers, Status
+from labelf_cli.tokens import Ints, TokenIds, Tokenizer, sequences
+
+pytestmark = needs_shared
+
+TWEETS = SHARED / "models/tweet-emotion"
+MINILM = SHARED / "models/minilm-l6-v2"
+
+
+def config_of(path: Path) -> Config:
+    return Config.model_validate({"models": [{"name": "m", "path": path}]})
+
+
+def classify(labeller: Labeller, *texts: str) -> Answers:
+    batch = pa.record_batch({TEXT: pa.array(texts, pa.string())})
+    return labeller.submit(Chunk(0, 0, batch)).result()
+
+
+@pytest.fixture(scope="module")
+def tweets() -> Iterator[Labeller]:
+    """The labeller of tweet-emotion, on two threads."""
+    with Labeller(config_of(TWEETS), threads=2) as labeller:
+        yield labeller.load()
+
+
+@pytest.fixture(scope="module")
+def reference() -> list[dict[str, Any]]:
+    """Texts with the scores that the PyTorch original gives them, best first."""
+    with (TWEETS / "reference.jsonl").open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+@pytest.fixture(scope="module")
+def answers(tweets: Labeller, reference: list[dict[str, Any]]) -> Answers:
+    return classify(tweets, *(row["text"] for row in reference))
+
+
+class TestTweetEmotion:
+    def test_every_label_is_that_of_the_original(
+        self, tweets: Labeller, reference: list[dict[str, Any]], answers: Answers
+    ) -> None:
+        labels = tweets.models[0].labels.value
+        ranked = [[labels[place] for place in row] for row in answers.accepted[0].labels]
+        expected = [[found["label"] for found in row["predictions"]] for row in reference]
+        assert ranked == expected
+
+    def test_every_score_is_that_of_the_original(
+        self, tweets: Labeller, reference: list[dict[str, Any]], answers: Answers
+    ) -> None:
+        labels = tweets.models[0].labels.value
+        scores = [
+            {found["label"]: found["score"] for found in row["predictions"]} for row in reference
+        ]
+        expected = [[row[label] for label in labels] for row in scores]
+        np.testing.assert_allclose(answers.scores[0], expected, rtol=0, atol=1e-5)
+
+    def test_exactly_the_texts_of_over_512_tokens_are_truncated(
+        self, reference: list[dict[str, Any]], answers: Answers
+    ) -> None:
+        tokenizer = HfTokenizer.from_file(str(TWEETS / "tokenizer.json"))
+        tokenizer.no_truncation()
+        long = [len(tokenizer.encode(row["text"]).ids) > 512 for row in reference]
+        assert any(long)
+        assert answers.status.tolist() == [Status.TRUNCATED if its else Status.OK for its in long]
+
+    def test_its_texts_may_share_padded_batches(self, tweets: Labeller) -> None:
+        assert tweets.batching[0].value is Batching.PADDED
+
+    def test_a_score_has_the_same_bits_in_any_company(
+        self, tweets: Labeller, reference: list[dict[str, Any]], answers: Answers
+    ) -> None:
+        for row in range(0, len(reference), 5):
+            (alone,) = classify(tweets, reference[row]["text"]).scores[0]
+            assert alone.tobytes() == answers.scores[0][row].tobytes()
+
+    def test_long_texts_have_the_same_bits_in_any_company(
+        self, tweets: Labeller, reference: list[dict[str, Any]]
+    ) -> None:
+        words = " ".join(row["text"] for row in reference).split()
+        texts = [" ".join(words[i : i + 50 * i]) for i in (1, 2, 3, 4, 5, 6)]
+        together = classify(tweets, *texts).scores[0]
+        for text, among_others in zip(texts, together, strict=True):
+            (alone,) = classify(tweets, text).scores[0]
+            assert alone.tobytes() == among_others.tobytes()
+
+    def test_the_truncation_in_its_tokenizer_is_cleared(self, tweets: Labeller) -> None:
+        # Each word is one token; tokenizer.json says truncation at 128.
+        beginning = "the " * 126
+        answers = classify(tweets, beginning, beginning + "i am so angry and furious " * 10)
+        assert answers.status.tolist() == [Status.OK, Status.OK]
+        first, whole = answers.scores[0]
+        assert np.abs(first - whole).max() > 0.01
+
+    def test_a_text_is_cut_where_the_positions_end(self, tweets: Labeller) -> None:
+        longest = "the " * 510
+        answers = classify(tweets, longest, longest + "i am so angry")
+        assert answers.status.tolist() == [Status.OK, Status.TRUNCATED]
+        assert answers.scores[0][0].tobytes() == answers.scores[0][1].tobytes()
+
+
+class MeanPooled(Group):
+    """The sentence encoder as its ``modules.json`` says: the mean of the tokens' vectors."""
+
+    def __init__(self) -> None:
+        self.models = ()
+        self.tokenizer = Tokenizer.load(MINILM / "tokenizer.json")
+        self.template = self.tokenizer.template(0, pad_left=False, cut_left=False)
+        self.max_length = Because(512, "max_position_embeddings")
+        path = MINILM / "onnx/model_quantized.onnx"
+        self.num_bytes = path.stat().st_size
+        self._session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def load(self) -> Because[Batching]:
+        return find_batching(self)
+
+    def logits(self, ids: TokenIds, rows: Ints) -> tuple[np.ndarray, ...]:
+        inputs = sequences(ids, rows, self.template, self.max_length.value)
+        feeds = {i.name: getattr(inputs, i.name) for i in self._session.get_inputs()}
+        (vectors,) = self._session.run(["last_hidden_state"], feeds)
+        mask = inputs.attention_mask[:, :, None].astype(np.float32)
+        return ((vectors * mask).sum(axis=1) / mask.sum(axis=1),)
+
+
+class TestMiniLm:
+    def test_quantised_on_the_fly_it_gets_one_text_a_call(self) -> None:
+        batching, rule = MeanPooled().load()
+        assert batching is Batching.ONE_TEXT
+        assert rule.startswith("texts that share a call moved logits by up to ")
+
+    def test_truncation_and_padding_in_its_tokenizer_are_cleared(self) -> None:
+        tokenizer = Tokenizer.load(MINILM / "tokenizer.json")
+        assert tokenizer.encode(["the " * 400, "the", ""]).lengths.tolist() == [400, 1, 0]
+
+    def test_without_a_head_it_is_refused_as_a_classifier(self) -> None:
+        classifier = OnnxClassifier(config_of(MINILM).models[0], {})
+        with pytest.raises(ModelError, match=r"model_quantized\.onnx"):
+            classifier.load()

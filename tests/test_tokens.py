@@ -1,0 +1,236 @@
+"""Texts to ids, and ids to padded matrices: the same as a plain loop makes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SHARED, needs_shared
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as HfTokenizer
+from tokenizers import models, normalizers, pre_tokenizers, processors
+
+from labelf_cli.errors import ModelError
+from labelf_cli.tokens import Ints, Sequences, Template, TokenIds, Tokenizer, sequences
+
+MINILM = SHARED / "models/minilm-l6-v2/tokenizer.json"
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "bill", "is", "high"]
+"""A word's id is its position."""
+
+TEMPLATES = {
+    "BERT": "[CLS] $A [SEP]",
+    "T5, a suffix only": "$A [SEP]",
+    "a prefix only": "[CLS] $A",
+    "two on each side": "[CLS] [SEP] $A [SEP] [SEP]",
+    "token types": "[CLS]:2 $A:1 [SEP]:3",
+    "GPT-2, nothing": "$A",
+}
+
+sentences = st.lists(st.sampled_from([*WORDS[4:], "unheard", " "]), max_size=8).map(" ".join)
+
+
+def hugging_face(template: str = "[CLS] $A [SEP]", words: list[str] = WORDS) -> HfTokenizer:
+    """A tokenizer that splits at white space, of Hugging Face's library."""
+    tokenizer = HfTokenizer(models.WordLevel(dict(zip(words, range(99), strict=False)), "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
+def ours(tokenizer: HfTokenizer) -> Tokenizer:
+    return Tokenizer(tokenizer.to_str().encode())
+
+
+def lists(ids: TokenIds) -> list[list[int]]:
+    """The ids of each text."""
+    ends = zip(ids.starts, ids.starts + ids.lengths, strict=True)
+    return [ids.flat[start:end].tolist() for start, end in ends]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked of ``sequences``."""
+
+    ids: list[list[int]]
+    rows: list[int]
+    template: Template
+    max_length: int | None
+    width: int
+
+    @property
+    def row_array(self) -> Ints:
+        return np.array(self.rows, np.int64)
+
+    def built(self) -> Sequences:
+        ids = TokenIds.of(self.ids)
+        return sequences(ids, self.row_array, self.template, self.max_length, self.width)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    special = st.lists(st.integers(100, 199), max_size=2)
+    template = Template(
+        prefix=np.array(draw(special), np.int32),
+        suffix=np.array(draw(special), np.int32),
+        type_ids=draw(st.tuples(*[st.integers(0, 3)] * 3)),
+        pad_id=draw(st.integers(0, 3)),
+        pad_left=draw(st.booleans()),
+        cut_left=draw(st.booleans()),
+    )
+    ids = draw(st.lists(st.lists(st.integers(4, 99), max_size=8), min_size=1, max_size=6))
+    rows = draw(st.lists(st.integers(0, len(ids) - 1), max_size=6))
+    least = template.num_special + 1
+    max_length = draw(st.none() | st.integers(least, least + 8))
+    return Case(ids, rows, template, max_length, draw(st.integers(0, 16)))
+
+
+def naive(case: Case) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+    """Ids, attention mask and token types, made one text after the other."""
+    template = case.template
+    prefix, suffix = template.prefix.tolist(), template.suffix.tolist()
+    made = []
+    for row in case.rows:
+        text = case.ids[row]
+        while case.max_length and len(prefix + text + suffix) > case.max_length:
+            text = text[1:] if template.cut_left else text[:-1]
+        before, within, after = template.type_ids
+        types = [before] * len(prefix) + [within] * len(text) + [after] * len(suffix)
+        made.append((prefix + text + suffix, types))
+    length = max([case.width, template.num_special, *(len(ids) for ids, _ in made)])
+
+    def padded(values: list[int], fill: int) -> list[int]:
+        padding = [fill] * (length - len(values))
+        return padding + values if template.pad_left else values + padding
+
+    return (
+        [padded(ids, template.pad_id) for ids, _ in made],
+        [padded([1] * len(ids), 0) for ids, _ in made],
+        [padded(types, 0) for _, types in made],
+    )
+
+
+@given(cases())
+def test_padded_inputs_equal_those_of_a_loop_over_the_texts(case: Case) -> None:
+    built = case.built()
+    made = (built.input_ids, built.attention_mask, built.token_type_ids)
+    assert tuple(array.tolist() for array in made) == naive(case)
+    assert {(array.dtype.name, array.shape) for array in made} == {("int64", made[0].shape)}
+
+
+@given(cases())
+def test_lengths_are_those_of_the_sequences_that_are_built(case: Case) -> None:
+    lengths = case.template.lengths(TokenIds.of(case.ids), case.max_length)
+    assert lengths[case.row_array].tolist() == case.built().attention_mask.sum(axis=1).tolist()
+
+
+@given(st.lists(sentences, max_size=5))
+def test_the_ids_of_a_text_do_not_depend_on_its_neighbours(texts: list[str]) -> None:
+    tokenizer = ours(hugging_face())
+    together = lists(tokenizer.encode(texts))
+    assert together == [lists(tokenizer.encode([text]))[0] for text in texts]
+
+
+def test_ids_come_without_special_tokens() -> None:
+    assert lists(ours(hugging_face()).encode(["The bill", "", "what"])) == [[4, 5], [], [1]]
+
+
+def test_a_token_has_an_id_where_the_vocabulary_has_it() -> None:
+    tokenizer = ours(hugging_face())
+    found = (tokenizer.token_id("[SEP]"), tokenizer.token_id("[MASK]"), tokenizer.vocab_size)
+    assert found == (3, None, len(WORDS))
+
+
+def with_traps(*, cuts: bool, pads: bool) -> HfTokenizer:
+    """A tokenizer whose file cuts and pads by itself."""
+    tokenizer = hugging_face()
+    if cuts:
+        tokenizer.enable_truncation(3)
+    if pads:
+        tokenizer.enable_padding(direction="left", length=12)
+    return tokenizer
+
+
+@pytest.mark.parametrize(("cuts", "pads"), [(True, False), (False, True), (True, True)])
+def test_truncation_and_padding_in_the_file_are_cleared(cuts: bool, pads: bool) -> None:
+    tokenizer = ours(with_traps(cuts=cuts, pads=pads))
+    text = "the bill is high the bill is high"
+    assert lists(tokenizer.encode([text, "bill"])) == [[4, 5, 6, 7, 4, 5, 6, 7], [5]]
+    assert tokenizer.digest == ours(hugging_face()).digest
+
+
+@pytest.mark.parametrize(
+    "other", [hugging_face(words=[*WORDS, "more"]), hugging_face(template="[CLS] $A")]
+)
+def test_tokenizers_that_differ_have_different_digests(other: HfTokenizer) -> None:
+    assert ours(other).digest != ours(hugging_face()).digest
+
+
+def template_of(tokenizer: HfTokenizer, *, cut_left: bool = False) -> Template:
+    return ours(tokenizer).template(0, pad_left=False, cut_left=cut_left)
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+@given(text=sentences)
+def test_a_sequence_equals_what_the_post_processor_makes(template: str, text: str) -> None:
+    reference = hugging_face(template).encode(text)
+    ids = ours(hugging_face(template)).encode([text])
+    built = sequences(ids, np.array([0]), template_of(hugging_face(template)), None)
+    assert built.input_ids[0].tolist() == reference.ids
+    assert built.token_type_ids[0].tolist() == reference.type_ids
+    assert built.attention_mask[0].tolist() == reference.attention_mask
+
+
+def no_letters() -> HfTokenizer:
+    """A tokenizer that knows one Chinese character and drops all else."""
+    tokenizer = HfTokenizer(models.BPE({"[CLS]": 2, "[SEP]": 3, "\u4e2d": 4}, []))
+    tokenizer.post_processor = hugging_face().post_processor
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    "tokenizer", [with_traps(cuts=True, pads=True), no_letters()], ids=["traps", "no letters"]
+)
+def test_special_tokens_are_found_whatever_the_file_holds(tokenizer: HfTokenizer) -> None:
+    template = template_of(tokenizer)
+    assert (template.prefix.tolist(), template.suffix.tolist()) == ([2], [3])
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_cut_sequence_equals_what_hugging_face_cuts(side: str) -> None:
+    text = "the bill is high the bill is high"
+    reference = hugging_face()
+    reference.enable_truncation(5, direction=side)
+    template = template_of(hugging_face(), cut_left=side == "left")
+    built = sequences(ours(hugging_face()).encode([text]), np.array([0]), template, 5)
+    assert built.input_ids[0].tolist() == reference.encode(text).ids
+
+
+def test_a_template_keeps_what_it_is_told_of_padding_and_cutting() -> None:
+    for pad_left, cut_left in [(True, False), (False, True)]:
+        template = ours(hugging_face()).template(7, pad_left=pad_left, cut_left=cut_left)
+        assert (template.pad_id, template.pad_left, template.cut_left) == (7, pad_left, cut_left)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("absent", "can't be read (No such file or directory)"), ("broken", "not a tokenizer (")],
+)
+def test_what_is_no_tokenizer_is_a_model_error(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "broken").write_text("{}")
+    with pytest.raises(ModelError) as caught:
+        Tokenizer.load(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: {reason}")
+
+
+@needs_shared
+def test_a_real_tokenizer_neither_cuts_at_its_128_nor_pads_to_them() -> None:
+    tokenizer = Tokenizer.load(MINILM)
+    assert tokenizer.encode(["word " * 300, "word"]).lengths.tolist() == [300, 1]
+    cleared = json.loads(MINILM.read_bytes()) | {"truncation": None, "padding": None}
+    assert Tokenizer(json.dumps(cleared).encode()).digest == tokenizer.digest
