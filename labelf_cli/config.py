@@ -170,8 +170,8 @@ def _without_echoes(errors: list[dict[str, Any]], raw: dict[str, Any]) -> list[d
         if not rest:
             return bool(error["type"] == "too_short" and raw.get("models"))
         own = raw["models"][rest[0]]
-        from_defaults = len(rest) > 1 and rest[1] in raw.get("defaults", {})
-        return bool(from_defaults and isinstance(own, dict) and rest[1] not in own)
+        key = rest[1] if len(rest) > 1 else None
+        return key in ModelDefaults.model_fields and isinstance(own, dict) and key not in own
 
     return [error for error in errors if not is_echo(error)]
 

@@ -212,7 +212,9 @@ class _Work:
         """Leave nobody waiting for a chunk whose steps the closing pool has dropped."""
         if step.cancelled():
             with self._lock:
-                self._future.cancel()
+                if not self._future.done():
+                    self._future.cancel()
+                    self._future.set_running_or_notify_cancel()
 
     def _run(self, step: Callable[[], None]) -> None:
         try:

@@ -15,7 +15,7 @@ from labelf_cli.errors import OutputError, RunError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
 from labelf_cli.sinks.files import open_output
-from labelf_cli.sinks.open import open_sink
+from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.summary import Summary
@@ -84,15 +84,14 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
         try:
             labeller.load()
             rows = _Rows(source, settings.limit)
-            sink = open_sink(output.stream, format_, schema)
             summary = Summary()
-            for chunk, answers in labeller.label(rows.chunks(settings.chunk_rows)):
-                sink.write(columns.build(chunk.first_row, chunk.rows, answers))
-                summary += Summary.of(answers, [(group.name, group.rules) for group in groups])
-                progress(Progress(summary.rows, rows.expected))
-            sink.finish()
-            if summary.rows != rows.count:  # law 2
-                raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+            with writing(open_sink(output.stream, format_, schema)) as sink:
+                for chunk, answers in labeller.label(rows.chunks(settings.chunk_rows)):
+                    sink.write(columns.build(chunk.first_row, chunk.rows, answers))
+                    summary += Summary.of(answers, [(group.name, group.rules) for group in groups])
+                    progress(Progress(summary.rows, rows.expected))
+                if summary.rows != rows.count:  # law 2
+                    raise RunError(f"{rows.count} rows were read but {summary.rows} written")
             output.publish()
         except BrokenPipeError:
             raise

@@ -156,7 +156,7 @@ def test_the_generator_gives_the_same_table_again(tmp_path: Path) -> None:
 
 def train_at_once(table: Path, *jobs: tuple[Path, list[str]]) -> None:
     """Run ``labelf train`` for several folders and label columns, side by side."""
-    command = [sys.executable, "-m", "labelf_cli", "train", str(table)]
+    command = [sys.executable, "-m", "labelf_cli", "train", str(table), "--folds=0"]
     processes = []
     for folder, questions in jobs:
         columns = [f"--label-column={question}" for question in questions]

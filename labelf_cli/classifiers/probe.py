@@ -56,7 +56,8 @@ def _moved(
         try:
             together = group.logits(ids, rows)
         except Exception as error:  # a graph with a fixed batch size
-            return f"make it fail ({' '.join(str(error).split()) or type(error).__name__})"
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            return f"make it fail ({reason})"
         for at, row in enumerate(rows):
             for model, logits in enumerate(together):
                 one, other = alone[row][model][0], logits[at]

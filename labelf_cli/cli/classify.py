@@ -54,11 +54,19 @@ def classify(
 
     Example: labelf classify calls.csv --config models.toml -o labelled.parquet
     """
-    from labelf_cli.cli.console import log_to_stderr, show_progress, show_summary, write_report
+    from labelf_cli.cli.console import (
+        check_report,
+        log_to_stderr,
+        show_progress,
+        show_summary,
+        write_report,
+    )
     from labelf_cli.config import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.run import CHUNK_ROWS, RunSettings, run
 
+    if report:
+        check_report(report)
     settings = RunSettings(
         config=load_config(config).only(tuple(model or ())),
         inputs=tuple(inputs),

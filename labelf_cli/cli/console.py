@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,7 +22,7 @@ from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
 from rich.text import Text
 
-from labelf_cli.errors import WriteError
+from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.run import Progress
 from labelf_cli.summary import Summary
 
@@ -75,7 +76,7 @@ def show_summary(summary: Summary) -> None:
 
 
 def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> RenderableType:
-    table = Table(title=name, title_justify="left", box=None, show_header=False)
+    table = Table(title=Text(name), title_justify="left", box=None, show_header=False)
     table.add_column(min_width=24, max_width=40, no_wrap=True)
     table.add_column(width=_BAR_WIDTH)
     table.add_column(justify="right")
@@ -89,6 +90,16 @@ def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> Rend
     return Group(table, more)
 
 
+def check_report(path: Path) -> None:
+    """Find out before the run whether the report can be written.
+
+    Raises:
+        OutputError: its folder is absent or can't be written to.
+    """
+    if path.is_dir() or not os.access(path.resolve().parent, os.W_OK):
+        raise OutputError("can't be written", where=path, todo="Choose another --report")
+
+
 def write_report(path: Path, summary: Summary) -> None:
     """The summary as JSON.
 
@@ -96,7 +107,8 @@ def write_report(path: Path, summary: Summary) -> None:
         WriteError: the file can't be written.
     """
     try:
-        path.write_text(json.dumps(summary.as_json(), ensure_ascii=False, indent=2) + "\n")
+        text = json.dumps(summary.as_json(), ensure_ascii=False, indent=2) + "\n"
+        path.write_text(text, "utf-8")
     except OSError as error:
         raise WriteError(f"can't be written ({error.strerror})", where=path) from None
 

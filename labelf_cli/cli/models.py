@@ -37,8 +37,9 @@ def _show(labeller: "Labeller") -> None:
 def _table(group: "Group", model: "Model", batching: "Because[Batching]", users: int) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=model.name, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    table = Table(title=Text(model.name), title_justify="left", box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     shared = f"shared by {users} models" if users > 1 else "shared with none"
@@ -52,5 +53,5 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         "size": (f"{group.num_bytes / 1e6:.1f} MB", ""),
     }
     for name, (value, rule) in rows.items():
-        table.add_row(name, f"{value} [dim]({rule})" if rule else value)
+        table.add_row(name, Text.assemble(value, (f" ({rule})" if rule else "", "dim")))
     return table

@@ -34,6 +34,9 @@ def train(
     input_format: Annotated[
         Format | None, typer.Option(help="Instead of what the suffix says.")
     ] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Folds of the cross-validation; 0 for none.")
+    ] = 5,
 ) -> None:
     """Train small classifiers from a labelled table, in seconds and without torch.
 
@@ -48,6 +51,7 @@ def train(
         output=output,
         text_columns=tuple(text_column or ("text",)),
         format=input_format,
+        folds=folds,
     )
     _show(job.train(settings))
 
@@ -56,13 +60,14 @@ def _show(models: "list[Trained]") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD)
     for heading in ("model", "rows", "labels", "accuracy", "macro F1"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for model in models:
         figures = [f"{f:.3f}" if f is not None else "–" for f in (model.accuracy, model.macro_f1)]
-        table.add_row(str(model.path), f"{model.rows:,}", str(len(model.labels)), *figures)
+        table.add_row(Text(str(model.path)), f"{model.rows:,}", str(len(model.labels)), *figures)
     console = Console(highlight=False)
     console.print(table)
     console.print(

@@ -50,6 +50,7 @@ class TrainSettings:
         output: the model's folder; with several label columns, the folder of their folders.
         text_columns: what is classified; several are joined by a newline.
         format: of the inputs; None for what their names say.
+        folds: of the cross-validation; fewer than two for none.
     """
 
     inputs: tuple[str, ...]
@@ -57,6 +58,7 @@ class TrainSettings:
     output: Path
     text_columns: tuple[str, ...] = ("text",)
     format: Format | None = None
+    folds: int = FOLDS
 
 
 @dataclass(frozen=True)
@@ -86,46 +88,65 @@ def train(settings: TrainSettings) -> list[Trained]:
     Raises:
         UsageError: the table or the output can't be used.
     """
-    texts, labels = _read(settings)
+    texts, columns = _read(settings)
     tokenizer_json = train_tokenizer(texts)
     tokenizer = Tokenizer(tokenizer_json.encode())
     features = _features(tokenizer.encode(texts), tokenizer.vocab_size)
-    several = len(settings.label_columns) > 1
+    several = len(columns) > 1
     trained = []
-    for column, values in zip(settings.label_columns, labels, strict=True):
+    for column, labels in columns.items():
         folder = settings.output / column if several else settings.output
-        rows = np.flatnonzero([value is not None for value in values])
-        answers = np.array([values[row] for row in rows])
-        if len(set(answers)) < 2:
-            raise InputError(f"column '{column}' has fewer than two labels")
-        groups = np.unique([texts[row] for row in rows], return_inverse=True)[1]
-        model = _fit(features[rows], answers)
-        accuracy, macro_f1, folds = _cross_validate(features[rows], answers, groups)
-        names, counts = np.unique(answers, return_counts=True)
-        card = Trained(
-            folder,
-            len(rows),
-            dict(zip(names.tolist(), counts.tolist(), strict=True)),
-            accuracy,
-            macro_f1,
-            folds,
+        labelled = np.flatnonzero([label is not None for label in labels])
+        trained.append(
+            _train_one(
+                features[labelled],
+                np.array([labels[row] for row in labelled]),
+                np.unique([texts[row] for row in labelled], return_inverse=True)[1],
+                settings.folds,
+                folder,
+            )
         )
-        _write(card, tokenizer_json, to_onnx(model.coef_, model.intercept_))
-        trained.append(card)
-    return trained
+    for card, model in trained:
+        _write(card, tokenizer_json, model)
+    return [card for card, _ in trained]
 
 
-def _read(settings: TrainSettings) -> tuple[list[str], list[list[str | None]]]:
-    """The texts that are not blank, and for each label column their labels."""
+def _train_one(
+    features: csr_matrix,
+    labels: npt.NDArray[np.str_],
+    texts: npt.NDArray[np.int64],
+    folds: int,
+    folder: Path,
+) -> tuple[Trained, ModelProto]:
+    """Fit one model; ``texts`` numbers the distinct texts of the rows."""
+    model = _fit(features, labels)
+    accuracy, macro_f1, folds = _cross_validate(features, labels, texts, folds)
+    names, counts = np.unique(labels, return_counts=True)
+    by_label = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    card = Trained(folder, len(labels), by_label, accuracy, macro_f1, folds)
+    return card, to_onnx(model.coef_, model.intercept_)
+
+
+def _read(settings: TrainSettings) -> tuple[list[str], dict[str, list[str | None]]]:
+    """The texts that are not blank, and the labels of each label column."""
     names, format_ = input_format(settings.inputs, settings.format)
     # As towards CSV: every value is text.
     source = Inputs(names, format_, ReadOptions(settings.text_columns, Format.CSV))
-    require_columns(source.names, settings.label_columns, names[0])
-    table = pa.Table.from_batches(source.batches())
-    trimmed = pc.fill_null(pc.utf8_trim_whitespace(table[TEXT]), "")
-    table = table.filter(pc.not_equal(trimmed, ""))
-    labels = [table[column].cast(pa.string()).to_pylist() for column in settings.label_columns]
-    return table[TEXT].to_pylist(), [[value or None for value in column] for column in labels]
+    require_columns(source.names, settings.label_columns, names[0], "--label-column")
+    batches = list(source.batches())
+    table = pa.Table.from_batches(batches) if batches else source.schema.empty_table()
+    if batches:
+        trimmed = pc.fill_null(pc.utf8_trim_whitespace(table[TEXT]), "")
+        table = table.filter(pc.not_equal(trimmed, ""))
+    if not len(table):
+        raise InputError("there is no text in it", where=names[0])
+    columns = {}
+    for column in settings.label_columns:
+        labels = [label or None for label in table[column].cast(pa.string()).to_pylist()]
+        if len(set(labels) - {None}) < 2:
+            raise InputError(f"column '{column}' has fewer than two labels", where=names[0])
+        columns[column] = labels
+    return table[TEXT].to_pylist(), columns
 
 
 def train_tokenizer(texts: Sequence[str]) -> str:
@@ -170,15 +191,18 @@ def _fit(features: csr_matrix, labels: npt.NDArray[np.str_]) -> LogisticRegressi
 
 
 def _cross_validate(
-    features: csr_matrix, labels: npt.NDArray[np.str_], groups: npt.NDArray[np.int64]
+    features: csr_matrix,
+    labels: npt.NDArray[np.str_],
+    texts: npt.NDArray[np.int64],
+    folds: int,
 ) -> tuple[float | None, float | None, int]:
     """Accuracy and macro F1 on held-out folds, and the number of folds."""
-    texts_per_label = [len(set(groups[labels == label])) for label in np.unique(labels)]
-    folds = min(FOLDS, *texts_per_label)
+    texts_per_label = [len(set(texts[labels == label])) for label in np.unique(labels)]
+    folds = min(folds, *texts_per_label)
     if folds < 2:
         return None, None, 0
     predicted = labels.copy()
-    for seen, unseen in StratifiedGroupKFold(folds).split(features, labels, groups):
+    for seen, unseen in StratifiedGroupKFold(folds).split(features, labels, texts):
         predicted[unseen] = _fit(features[seen], labels[seen]).predict(features[unseen])
     f1 = f1_score(labels, predicted, average="macro", zero_division=0)
     return float(accuracy_score(labels, predicted)), float(f1), folds

@@ -39,6 +39,9 @@ class CsvSink(Sink):
     def finish(self) -> None:
         """See ``Sink.finish``; nothing closes a CSV file."""
 
+    def abandon(self) -> None:
+        """See ``Sink.abandon``; nothing is held."""
+
 
 def write_lines(stream: IO[bytes], lines: pa.StringArray) -> None:
     """Write texts, each with a line end."""

@@ -37,11 +37,11 @@ class FileOutput(Output):
             OutputError: the path is a folder.
             OSError: its folder is absent or can't be written to.
         """
-        self._path = path
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         if path.is_dir():
             raise OutputError("a folder", where=path, todo="Name a file with -o")
-        self._file = self._draft.open("xb")
+        self._path = path
+        self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._file = self._draft.open("wb")
         compression = compression_of(path.name)
         self.stream = (
             pa.CompressedOutputStream(self._file, compression) if compression else self._file

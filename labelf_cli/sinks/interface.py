@@ -18,3 +18,7 @@ class Sink(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Write what is held and what closes the format; the stream stays open."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Write no more, so that what is there can't be taken for a whole table."""

@@ -34,3 +34,6 @@ class JsonlSink(Sink):
 
     def finish(self) -> None:
         """See ``Sink.finish``; nothing closes a JSON Lines file."""
+
+    def abandon(self) -> None:
+        """See ``Sink.abandon``; nothing is held."""

@@ -1,5 +1,7 @@
-"""The writer for a format."""
+"""The writer for a format, and how a table begins and ends."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import pyarrow as pa
@@ -18,3 +20,14 @@ def open_sink(stream: IO[bytes], format_: Format, schema: pa.Schema) -> Sink:
     if format_ is Format.JSONL:
         return JsonlSink(stream)
     return CsvSink(stream, schema, format_.delimiter)
+
+
+@contextmanager
+def writing(sink: Sink) -> Iterator[Sink]:
+    """Finish the table when the block ends, or abandon it when the block fails."""
+    try:
+        yield sink
+        sink.finish()
+    except BaseException:
+        sink.abandon()
+        raise

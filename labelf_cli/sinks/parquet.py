@@ -16,7 +16,8 @@ class ParquetSink(Sink):
     """Writes Parquet, compressed with Zstandard; labels stay dictionary-encoded."""
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(stream, schema, compression="zstd")
+        self._valve = _Valve(stream)
+        self._writer = pq.ParquetWriter(self._valve, schema, compression="zstd")
         self._recutter = Recutter(ROW_GROUP_ROWS, ROW_GROUP_BYTES)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -30,10 +31,34 @@ class ParquetSink(Sink):
             self._write_group(group)
         self._writer.close()
 
+    def abandon(self) -> None:
+        """See ``Sink.abandon``; the writer adds a footer even when it is collected."""
+        self._valve.shut = True
+        self._writer.close()
+
     def _write_group(self, batch: pa.RecordBatch) -> None:
         columns = [_own_dictionary(column) for column in batch.columns]
         table = pa.Table.from_arrays(columns, schema=batch.schema)
         self._writer.write_table(table, row_group_size=batch.num_rows)
+
+
+class _Valve:
+    """A stream of bytes that can be shut off from its writer."""
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.shut = False
+
+    def write(self, content: bytes) -> int:
+        """Pass the bytes on, or drop them."""
+        return len(content) if self.shut else self._stream.write(content)
+
+    def flush(self) -> None:
+        """Pass it on, or don't."""
+        if not self.shut:
+            self._stream.flush()
 
 
 def _own_dictionary(column: pa.Array) -> pa.Array:

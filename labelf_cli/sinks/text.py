@@ -15,7 +15,9 @@ _BINARY = (
     pa.types.is_binary_view,
     pa.types.is_fixed_size_binary,
 )
-_OTHER_LISTS = (
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
     pa.types.is_fixed_size_list,
     pa.types.is_list_view,
     pa.types.is_large_list_view,
@@ -50,10 +52,8 @@ def json_text(column: pa.Array) -> pa.StringArray:
         kind = column.type
     if pa.types.is_struct(kind):
         text = json_objects(list(zip(kind.names, column.flatten(), strict=True)), len(column))
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    elif any(is_list(kind) for is_list in _LISTS):
         text = _json_arrays(column)
-    elif any(is_list(kind) for is_list in _OTHER_LISTS):
-        text = _json_arrays(column.cast(pa.list_(kind.value_field)))
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         text = column.cast(pa.string())
     elif pa.types.is_floating(kind):
@@ -81,9 +81,9 @@ def json_members(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.Strin
     return pc.binary_join_element_wise(*pairs, ", ")
 
 
-def _json_arrays(column: pa.ListArray) -> pa.StringArray:
+def _json_arrays(column: pa.Array) -> pa.StringArray:
     values = json_text(column.flatten())
-    lengths = pc.fill_null(column.value_lengths(), 0)
+    lengths = pc.fill_null(pc.list_value_length(column), 0)
     ends = pc.cumulative_sum(lengths.cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return pc.binary_join_element_wise(

@@ -53,7 +53,9 @@ class CsvSource(ByteSource):
         if not record and content:
             raise InputError("a quoted field is never closed", where=where)
         if not record.strip(b"\r\n"):
-            raise InputError("there is no header line", where=self._data.name)
+            if self._options.header or not content:
+                raise InputError("there is no header line", where=self._data.name)
+            return [""]  # a row whose only value is null
         try:
             return list(self._read(record, None).column_names)
         except UnicodeDecodeError as error:

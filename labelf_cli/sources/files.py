@@ -70,11 +70,15 @@ class ByteInput:
         try:
             self._encoding = codecs.lookup(encoding).name
             "".encode(self._encoding)  # base64 and its like have no text on one side
-        except LookupError:
+        except (LookupError, UnicodeError):
             raise InputError(f"no encoding is named '{encoding}'", where="--encoding") from None
 
     def prefix(self) -> Prefix:
-        """The first ``PREFIX_BYTES`` bytes, in UTF-8 without a byte order mark."""
+        """The first ``PREFIX_BYTES`` bytes, in UTF-8 without a byte order mark.
+
+        Raises:
+            InputError: they can't be read, or are not in the file's encoding.
+        """
         if self._is_stdin:
             self._looked_at = self._looked_at or sys.stdin.buffer.read(PREFIX_BYTES)
             content = self._looked_at
@@ -85,7 +89,10 @@ class ByteInput:
                 except OSError as error:
                     raise InputError(f"can't be read ({error})", where=self.name) from None
         is_whole = len(content) < PREFIX_BYTES
-        return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
+        try:
+            return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
+        except BadRowError as error:
+            raise InputError(error.what, where=error.where, todo=error.todo) from None
 
     def blocks(self) -> Iterator[bytes]:
         """All bytes, in UTF-8 without a byte order mark, in blocks.
@@ -145,9 +152,10 @@ class ByteInput:
             for block in blocks:
                 yield decoder.decode(block).encode()
             yield decoder.decode(b"", final=final).encode()
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            reason = error.reason if isinstance(error, UnicodeDecodeError) else error
             raise BadRowError(
-                f"not valid {self._encoding} ({error.reason})",
+                f"not valid {self._encoding} ({reason})",
                 where=self.name,
                 todo="Check --encoding",
             ) from None

@@ -77,8 +77,10 @@ class ByteSource(Source):
         return self._data.position
 
 
-def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> None:
-    """Refuse an input that lacks a text column, or whose columns share a name.
+def require_columns(
+    names: Sequence[str], wanted: Sequence[str], where: str, option: str = "--text-column"
+) -> None:
+    """Refuse an input that lacks a column that ``option`` names, or whose columns share a name.
 
     Raises:
         InputError: it names the columns that there are.
@@ -93,5 +95,5 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> 
             raise InputError(
                 f"no column '{column}'",
                 where=where,
-                todo=f"There are: {', '.join(names)}; choose with --text-column",
+                todo=f"There are: {', '.join(names)}; choose with {option}",
             )

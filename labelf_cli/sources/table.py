@@ -28,9 +28,9 @@ class Inputs(Source):
         self.schema, self.names = first.schema, first.names
         for name, source in zip(names, self._sources, strict=True):
             if not source.schema.equals(self.schema):
+                its, others = _shown(source), _shown(first)
                 raise InputError(
-                    f"its columns ({', '.join(source.names)}) differ from those of {names[0]} "
-                    f"({', '.join(self.names)})",
+                    f"its columns ({its}) differ from those of {names[0]} ({others})",
                     where=name,
                     todo="Classify them in two runs",
                 )
@@ -50,6 +50,14 @@ class Inputs(Source):
         """See ``Source.batches``."""
         for source in self._sources:
             yield from source.batches()
+
+
+def _shown(source: Source) -> str:
+    """Columns with the types that are not text."""
+    return ", ".join(
+        field.name if pa.types.is_string(field.type) else f"{field.name} {field.type}"
+        for field in source.schema
+    )
 
 
 def _open(data: list[ByteInput], format_: Format, options: ReadOptions) -> list[Source]:

@@ -536,3 +536,22 @@ def test_a_signal_in_mid_run_leaves_nothing_behind(
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (code, b"", message)
     assert list(work.iterdir()) == []
+
+
+def test_a_signal_that_a_library_swallows_ends_the_run_all_the_same(
+    labelf: Labelf, config: Path, work: Path, tmp_path: Path
+) -> None:
+    """Arrow looks for pandas again and again, and drops whatever is raised on the way."""
+    (tmp_path / "pandas.py").write_text(
+        "import os, signal, sys, threading\n"
+        "if threading.current_thread() is threading.main_thread() and not hasattr(sys, 'sent'):\n"
+        "    sys.sent = True\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "raise ImportError\n"
+    )
+    stdin = b"text\n" + b"my bill\n" * 50
+    arguments = ("-c", config, "-o", "out.csv", "--chunk-rows", "1")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = labelf("classify", "-", *arguments, stdin=stdin, env=env)
+    assert (done.returncode, done.stdout) == (143, b"")
+    assert list(work.iterdir()) == []

@@ -1,5 +1,6 @@
 """Parquet: schema and values as they are, row groups cut by the rows alone."""
 
+import gc
 import io
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.formats import Format
-from labelf_cli.sinks.open import open_sink
+from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sinks.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS
 
 
@@ -131,3 +132,19 @@ def test_a_row_group_does_not_depend_on_the_dictionaries_of_batches(rows: int) -
     ]
     whole = pa.table({"label": labels.dictionary_encode()})
     assert written(whole, *own) == written(whole)
+
+
+def test_a_table_whose_rows_fail_on_the_way_is_no_parquet_file() -> None:
+    def fail() -> None:
+        table = pa.table({"text": ["a"]})
+        with writing(open_sink(stream, Format.PARQUET, table.schema)) as sink:
+            sink.write(table.to_batches()[0])
+            raise KeyboardInterrupt
+
+    stream = io.BytesIO()
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    gc.collect()  # a writer that is collected must not add a footer
+    assert not stream.closed
+    with pytest.raises(pa.ArrowInvalid):
+        pq.read_metadata(stream)

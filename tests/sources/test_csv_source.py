@@ -179,6 +179,11 @@ def test_without_a_header_columns_are_numbered() -> None:
     assert rows_of(table) == [("007", "a"), ("008", "b")]
 
 
+@pytest.mark.parametrize("size", BLOCK_SIZES)
+def test_without_a_header_the_first_row_may_be_null(size: int) -> None:
+    assert rows("\na\n", NO_HEADER, size) == [(None,), ("a",)]
+
+
 def test_without_a_header_the_first_field_may_be_long() -> None:
     assert rows(f"{'x' * 200_000},1\n", NO_HEADER) == [("x" * 200_000, "1")]
 
