@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from onnx import ModelProto, helper
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
-from tokenizers import pre_tokenizers, processors
 
 from labelf_cli.config import Config
 from labelf_cli.jobs.train import to_onnx
@@ -29,7 +28,8 @@ needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the real models and data stand beside the checkout, not in it"
 )
 
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"the my bill is too high no signal tv angry".split())
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+WORDS = (*_SPECIAL, "the", "my", "bill", "is", "too", "high", "no", "signal", "tv", "angry")
 """Vocabulary of the tiny models; a word's id is its position."""
 
 Moves = Literal["padding", "batch"]
@@ -111,12 +111,14 @@ def _make_it_move(model: ModelProto, moves: Moves) -> None:
     axis = 1 if moves == "padding" else 0
     last = model.graph.node[-1]
     last.output[0] = "still"
-    model.graph.node.extend([
-        helper.make_node("Shape", ["input_ids"], ["size"], start=axis, end=axis + 1),
-        helper.make_node("Cast", ["size"], ["size_as_float"], to=1),
-        helper.make_node("Mul", ["size_as_float", "thousandth"], ["moved"]),
-        helper.make_node("Add", ["still", "moved"], ["logits"]),
-    ])
+    model.graph.node.extend(
+        [
+            helper.make_node("Shape", ["input_ids"], ["size"], start=axis, end=axis + 1),
+            helper.make_node("Cast", ["size"], ["size_as_float"], to=1),
+            helper.make_node("Mul", ["size_as_float", "thousandth"], ["moved"]),
+            helper.make_node("Add", ["still", "moved"], ["logits"]),
+        ]
+    )
     model.graph.initializer.append(helper.make_tensor("thousandth", 1, [1], [0.001]))
 
 
@@ -124,7 +126,7 @@ def _make_it_move(model: ModelProto, moves: Moves) -> None:
 def make_config() -> Callable[..., Config]:
     """A function that makes a config from model entries, with absolute paths."""
 
-    def make(*models: dict[str, Any], **sections: Any) -> Config:
+    def make(*models: dict[str, Any], **sections: object) -> Config:
         return Config.model_validate({"models": list(models), **sections})
 
     return make

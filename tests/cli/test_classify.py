@@ -541,8 +541,8 @@ def test_a_signal_in_mid_run_leaves_nothing_behind(
 def test_a_signal_that_a_library_swallows_ends_the_run_all_the_same(
     labelf: Labelf, config: Path, work: Path, tmp_path: Path
 ) -> None:
-    """Arrow looks for pandas again and again, and drops whatever is raised on the way."""
-    (tmp_path / "pandas.py").write_text(
+    """Arrow looks for dateutil again and again, and drops whatever is raised on the way."""
+    (tmp_path / "dateutil.py").write_text(
         "import os, signal, sys, threading\n"
         "if threading.current_thread() is threading.main_thread() and not hasattr(sys, 'sent'):\n"
         "    sys.sent = True\n"
