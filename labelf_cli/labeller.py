@@ -25,6 +25,9 @@ from labelf_cli.tokens import Ints, TokenIds, Tokenizer
 
 _log = logging.getLogger(__name__)
 
+# Arrow takes long to make its own scalars of Python's.
+_EMPTY, _NULL = pa.scalar(""), pa.scalar(None, pa.string())
+
 CHUNKS_IN_FLIGHT = 3
 """One that is written, one that is computed, one that is prepared."""
 
@@ -119,8 +122,8 @@ class _Texts:
 
     @classmethod
     def of(cls, texts: pa.StringArray) -> "_Texts":
-        blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
-        encoded = pc.if_else(blank, None, texts).dictionary_encode()
+        blank = pc.equal(pc.utf8_trim_whitespace(texts), _EMPTY)
+        encoded = pc.if_else(blank, _NULL, texts).dictionary_encode()
         places = pc.fill_null(encoded.indices, len(encoded.dictionary))
         return cls(encoded.dictionary.to_pylist(), places.to_numpy().astype(np.int64))
 

@@ -80,9 +80,7 @@ class Sequences:
     token_type_ids: Ints
 
 
-def sequences(
-    ids: TokenIds, rows: Ints, template: Template, max_length: int | None, width: int = 0
-) -> Sequences:
+def sequences(ids: TokenIds, rows: Ints, template: Template, max_length: int | None) -> Sequences:
     """Build the padded inputs of some texts.
 
     Args:
@@ -90,13 +88,12 @@ def sequences(
         rows: which texts, [n] int64.
         template: special tokens and padding.
         max_length: longer sequences are cut, special tokens kept; None for no limit.
-        width: pad to at least this length.
     """
     special = template.num_special
     full = ids.lengths[rows]
     kept = full if max_length is None else np.minimum(full, max_length - special)
     starts = ids.starts[rows] + (full - kept if template.cut_left else 0)
-    length = max(int(kept.max(initial=0)) + special, width)
+    length = int(kept.max(initial=0)) + special
     # Position of each cell within its own sequence; negative or past its end: padding.
     place = (
         np.arange(length) - (length - special - kept if template.pad_left else 0 * kept)[:, None]

@@ -189,17 +189,17 @@ LONG = ("row", "model", "rank", "label", "score")
 
 
 def test_long_gives_one_row_per_text_model_and_rank() -> None:
-    models = (model("b", max_predictions=2), model("a", label_filter=["TV"]))
+    models = (model("b", max_predictions=2), model("a", label_filter=["Billing"]))
     batch = build(Columns(models, Layout.LONG), [SCORES, [0.5, 0.25, 0.125]], [SCORES] * 2)
     assert batch.schema.names == ["id", *LONG, *STATUS]
     assert added(batch)[3:5] == [("label", LABEL), ("score", SCORE)]
     assert cells(batch, "id", *LONG) == [
         ("000", 1, "b", 1, "Mobile", 0.5),
         ("000", 1, "b", 2, "TV", 0.25),
-        ("000", 1, "a", 1, "TV", 0.25),
+        ("000", 1, "a", 1, "Billing", 0.125),
         ("001", 2, "b", 1, "TV", 0.5),
         ("001", 2, "b", 2, "Mobile", 0.25),
-        ("001", 2, "a", 1, "TV", 0.25),
+        ("001", 2, "a", 1, "Billing", 0.125),
     ]
 
 

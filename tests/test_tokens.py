@@ -61,7 +61,6 @@ class Case:
     rows: list[int]
     template: Template
     max_length: int | None
-    width: int
 
     @property
     def row_array(self) -> Ints:
@@ -69,7 +68,7 @@ class Case:
 
     def built(self) -> Sequences:
         ids = TokenIds.of(self.ids)
-        return sequences(ids, self.row_array, self.template, self.max_length, self.width)
+        return sequences(ids, self.row_array, self.template, self.max_length)
 
 
 @st.composite
@@ -87,7 +86,7 @@ def cases(draw: st.DrawFn) -> Case:
     rows = draw(st.lists(st.integers(0, len(ids) - 1), max_size=6))
     least = template.num_special + 1
     max_length = draw(st.none() | st.integers(least, least + 8))
-    return Case(ids, rows, template, max_length, draw(st.integers(0, 16)))
+    return Case(ids, rows, template, max_length)
 
 
 def naive(case: Case) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
@@ -102,7 +101,7 @@ def naive(case: Case) -> tuple[list[list[int]], list[list[int]], list[list[int]]
         before, within, after = template.type_ids
         types = [before] * len(prefix) + [within] * len(text) + [after] * len(suffix)
         made.append((prefix + text + suffix, types))
-    length = max([case.width, template.num_special, *(len(ids) for ids, _ in made)])
+    length = max([template.num_special, *(len(ids) for ids, _ in made)])
 
     def padded(values: list[int], fill: int) -> list[int]:
         padding = [fill] * (length - len(values))

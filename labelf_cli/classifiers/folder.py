@@ -60,7 +60,11 @@ class ModelFolder:
             )
         if file is not None:
             if not (path / file).is_file():
-                raise ModelError(f"no file '{file}' in the model folder", where=path)
+                raise ModelError(
+                    f"no file '{file}' in the model folder",
+                    where=path,
+                    todo="Correct file in the config",
+                )
             return cls(path / file, path)
         for usual in (path / "model.onnx", path / "onnx" / "model.onnx"):
             if usual.is_file():
@@ -97,7 +101,9 @@ class ModelFolder:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise ModelError(f"can't be read as JSON ({error})", where=path) from None
+            raise ModelError(
+                f"can't be read as JSON ({error})", where=path, todo="Export the model again"
+            ) from None
         if not isinstance(content, dict):
             raise ModelError("not a JSON object", where=path)
         return content
@@ -118,7 +124,9 @@ class ModelFolder:
             labels = tuple(str(by_position[str(i)]) for i in range(len(by_position)))
         except (KeyError, TypeError):
             raise ModelError(
-                "id2label does not name the labels 0, 1, 2 …", where=self.path / "config.json"
+                "id2label does not name the labels from 0 on",
+                where=self.path / "config.json",
+                todo="Give labels in the config",
             ) from None
         return Because(labels, "id2label of config.json")
 

@@ -112,7 +112,9 @@ class _Session:
                 path, sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors have no common base but this
-            raise ModelError(f"onnxruntime can't load it ({error})", where=path) from None
+            raise ModelError(
+                f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
+            ) from None
         self._inputs = {i.name: (_DTYPES.get(i.type), i.shape) for i in self._session.get_inputs()}
         if "input_ids" not in self._inputs:
             raise ModelError(

@@ -22,6 +22,7 @@ from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
 from rich.text import Text
 
+from labelf_cli.cli.signals import raise_if_stopped
 from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.run import Progress
 from labelf_cli.summary import Summary
@@ -62,7 +63,12 @@ def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
     )
     with bar:
         task = bar.add_task("classifying", total=None)
-        yield lambda at: bar.update(task, completed=at.rows, total=at.expected)
+
+        def show(at: Progress) -> None:
+            raise_if_stopped()
+            bar.update(task, completed=at.rows, total=at.expected)
+
+        yield show
 
 
 def show_summary(summary: Summary) -> None:
@@ -70,7 +76,8 @@ def show_summary(summary: Summary) -> None:
     console = Console(stderr=True, highlight=False)
     statuses = ", ".join(f"{n:,} {status}" for status, n in summary.statuses.most_common())
     rate = summary.rows / summary.seconds if summary.seconds else 0
-    console.print(f"{summary.rows:,} rows in {summary.seconds:.1f} s ({rate:,.0f}/s): {statuses}")
+    done = f"{summary.rows:,} rows in {summary.seconds:.1f} s ({rate:,.0f}/s)"
+    console.print(f"{done}: {statuses}" if statuses else done)
     for name, counts in summary.labels.items():
         console.print(_shares(name, counts.most_common(), sum(counts.values())))
 

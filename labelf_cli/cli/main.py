@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -13,6 +12,7 @@ from labelf_cli import __version__
 from labelf_cli.cli.classify import classify
 from labelf_cli.cli.models import models
 from labelf_cli.cli.schema import schema
+from labelf_cli.cli.signals import catch_signals
 from labelf_cli.cli.train import train
 from labelf_cli.errors import LabelfError
 
@@ -81,11 +81,7 @@ def _labelf(
     pass
 
 
-def _terminate(signum: int, _: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + signum)
-
-
 def main() -> None:
     """Entry point of the command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    catch_signals()
     app()

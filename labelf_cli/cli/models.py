@@ -44,7 +44,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
     table.add_column()
     shared = f"shared by {users} models" if users > 1 else "shared with none"
     rows = {
-        "id": ("–" if model.id is None else str(model.id), ""),
+        "id": ("-" if model.id is None else str(model.id), ""),
         f"{len(model.labels.value)} labels": (", ".join(model.labels.value), model.labels.rule),
         "activation": model.activation,
         "runs in": (batching.value.value, batching.rule),

@@ -66,7 +66,7 @@ def _show(models: "list[Trained]") -> None:
     for heading in ("model", "rows", "labels", "accuracy", "macro F1"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for model in models:
-        figures = [f"{f:.3f}" if f is not None else "–" for f in (model.accuracy, model.macro_f1)]
+        figures = [f"{f:.3f}" if f is not None else "-" for f in (model.accuracy, model.macro_f1)]
         table.add_row(Text(str(model.path)), f"{model.rows:,}", str(len(model.labels)), *figures)
     console = Console(highlight=False)
     console.print(table)

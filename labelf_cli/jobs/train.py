@@ -144,7 +144,11 @@ def _read(settings: TrainSettings) -> tuple[list[str], dict[str, list[str | None
     for column in settings.label_columns:
         labels = [label or None for label in table[column].cast(pa.string()).to_pylist()]
         if len(set(labels) - {None}) < 2:
-            raise InputError(f"column '{column}' has fewer than two labels", where=names[0])
+            raise InputError(
+                f"column '{column}' has fewer than two labels",
+                where=names[0],
+                todo="Name another with --label-column",
+            )
         columns[column] = labels
     return table[TEXT].to_pylist(), columns
 

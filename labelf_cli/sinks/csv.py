@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelf_cli.sinks.interface import Sink
-from labelf_cli.sinks.text import plain_text
+from labelf_cli.sinks.text import EMPTY, QUOTE, plain_text
+
+_LINE_END = pa.scalar("\n")
 
 
 class CsvSink(Sink):
@@ -15,7 +17,7 @@ class CsvSink(Sink):
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema, delimiter: str) -> None:
         """Write the header."""
-        self._stream, self._delimiter = stream, delimiter
+        self._stream, self._separator = stream, pa.scalar(delimiter)
         self._special = '[\r\n"' + re.escape(delimiter) + "]"
         names = self._quoted(pa.array(schema.names, pa.string())).to_pylist()
         stream.write((delimiter.join(names) + "\n").encode())
@@ -24,17 +26,17 @@ class CsvSink(Sink):
         """See ``Sink.write``."""
         fields = [self._quoted(plain_text(column)) for column in batch.columns]
         lines = pc.binary_join_element_wise(
-            *fields, self._delimiter, null_handling="replace", null_replacement=""
+            *fields, self._separator, null_handling="replace", null_replacement=""
         )
         write_lines(self._stream, lines)
 
     def _quoted(self, text: pa.StringArray) -> pa.StringArray:
         """Quote what would be read as something else; null stays null."""
-        needs = pc.or_(pc.match_substring_regex(text, self._special), pc.equal(text, ""))
+        needs = pc.or_(pc.match_substring_regex(text, self._special), pc.equal(text, EMPTY))
         if not pc.any(needs).as_py():
             return text
         doubled = pc.replace_substring(text, '"', '""')
-        return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), text)
+        return pc.if_else(needs, pc.binary_join_element_wise(QUOTE, doubled, QUOTE, EMPTY), text)
 
     def finish(self) -> None:
         """See ``Sink.finish``; nothing closes a CSV file."""
@@ -46,7 +48,7 @@ class CsvSink(Sink):
 def write_lines(stream: IO[bytes], lines: pa.StringArray) -> None:
     """Write texts, each with a line end."""
     if len(lines):
-        ended = pc.binary_join_element_wise(lines, "", "\n")
+        ended = pc.binary_join_element_wise(lines, EMPTY, _LINE_END)
         _, offsets, content = ended.buffers()
         first, *_, last = memoryview(offsets).cast("i")[
             ended.offset : ended.offset + len(ended) + 1

@@ -8,7 +8,9 @@ import pyarrow.compute as pc
 from labelf_cli.chunk import JSON_OBJECT
 from labelf_cli.sinks.csv import write_lines
 from labelf_cli.sinks.interface import Sink
-from labelf_cli.sinks.text import json_members
+from labelf_cli.sinks.text import EMPTY, json_members
+
+_OPEN, _CLOSE, _COMMA = pa.scalar("{"), pa.scalar("}"), pa.scalar(", ")
 
 
 class JsonlSink(Sink):
@@ -24,13 +26,12 @@ class JsonlSink(Sink):
             (_, objects), *columns = columns
             # All but the closing brace; a comma unless the object was empty.
             begun = pc.utf8_rtrim(pc.utf8_slice_codeunits(objects, 0, -1), " \t\r")
-            begun = pc.if_else(
-                pc.equal(begun, "{"), begun, pc.binary_join_element_wise(begun, ", ", "")
-            )
+            more = pc.binary_join_element_wise(begun, _COMMA, EMPTY)
+            begun = pc.if_else(pc.equal(begun, _OPEN), begun, more)
         else:
-            begun = "{"
+            begun = _OPEN
         members = json_members(columns, batch.num_rows)
-        write_lines(self._stream, pc.binary_join_element_wise(begun, members, "}", ""))
+        write_lines(self._stream, pc.binary_join_element_wise(begun, members, _CLOSE, EMPTY))
 
     def finish(self) -> None:
         """See ``Sink.finish``; nothing closes a JSON Lines file."""

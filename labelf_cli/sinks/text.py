@@ -8,6 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _ESCAPES = (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t"))
+# Arrow takes long to make its own scalars of Python's.
+EMPTY, QUOTE = pa.scalar(""), pa.scalar('"')
+_COMMA, _NULL, _NO_TEXT = pa.scalar(", "), pa.scalar("null"), pa.scalar(None, pa.string())
 _CONTROLS = r"[\x00-\x1f]"
 _BINARY = (
     pa.types.is_binary,
@@ -32,7 +35,7 @@ def plain_text(column: pa.Array) -> pa.StringArray:
     if pa.types.is_dictionary(kind):
         return plain_text(column.dictionary_decode())
     if pa.types.is_nested(kind):
-        return pc.if_else(column.is_null(), None, json_text(column))
+        return pc.if_else(column.is_null(), _NO_TEXT, json_text(column))
     if any(is_binary(kind) for is_binary in _BINARY):
         return _by_value(column, bytes.hex)
     if pa.types.is_string(kind):
@@ -46,7 +49,7 @@ def json_text(column: pa.Array) -> pa.StringArray:
     if isinstance(column, pa.ExtensionArray):
         return json_text(column.storage)
     if pa.types.is_dictionary(kind):
-        return pc.fill_null(json_text(column.dictionary).take(column.indices), "null")
+        return pc.fill_null(json_text(column.dictionary).take(column.indices), _NULL)
     if pa.types.is_map(kind):
         column = column.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
         kind = column.type
@@ -58,15 +61,15 @@ def json_text(column: pa.Array) -> pa.StringArray:
         text = column.cast(pa.string())
     elif pa.types.is_floating(kind):
         # JSON has no word for NaN and the infinities.
-        text = pc.if_else(pc.is_finite(column), column.cast(pa.string()), None)
+        text = pc.if_else(pc.is_finite(column), column.cast(pa.string()), _NO_TEXT)
     else:
         text = _quoted(plain_text(column))
-    return pc.fill_null(pc.if_else(column.is_null(), None, text), "null")
+    return pc.fill_null(pc.if_else(column.is_null(), _NO_TEXT, text), _NULL)
 
 
 def json_objects(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.StringArray:
     """One JSON object per row."""
-    return pc.binary_join_element_wise("{", json_members(columns, num_rows), "}", "")
+    return _joined("{", json_members(columns, num_rows), "}")
 
 
 def json_members(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.StringArray:
@@ -75,10 +78,9 @@ def json_members(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.Strin
         return pa.array([""] * num_rows, pa.string())
     names = [json.dumps(name, ensure_ascii=False) + ": " for name, _ in columns]
     pairs = [
-        pc.binary_join_element_wise(name, json_text(column), "")
-        for name, (_, column) in zip(names, columns, strict=True)
+        _joined(name, json_text(column)) for name, (_, column) in zip(names, columns, strict=True)
     ]
-    return pc.binary_join_element_wise(*pairs, ", ")
+    return pc.binary_join_element_wise(*pairs, _COMMA)
 
 
 def _json_arrays(column: pa.Array) -> pa.StringArray:
@@ -86,9 +88,7 @@ def _json_arrays(column: pa.Array) -> pa.StringArray:
     lengths = pc.fill_null(pc.list_value_length(column), 0)
     ends = pc.cumulative_sum(lengths.cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
-    return pc.binary_join_element_wise(
-        "[", pc.binary_join(pa.ListArray.from_arrays(offsets, values), ", "), "]", ""
-    )
+    return _joined("[", pc.binary_join(pa.ListArray.from_arrays(offsets, values), _COMMA), "]")
 
 
 def _quoted(text: pa.StringArray) -> pa.StringArray:
@@ -98,7 +98,13 @@ def _quoted(text: pa.StringArray) -> pa.StringArray:
         escaped = pc.replace_substring(escaped, plain, escape)
     if pc.any(pc.match_substring_regex(escaped, _CONTROLS)).as_py():
         escaped = _by_value(text, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
-    return pc.binary_join_element_wise('"', escaped, '"', "")
+    return _joined('"', escaped, '"')
+
+
+def _joined(*parts: str | pa.StringArray) -> pa.StringArray:
+    """Texts and columns of texts, put together row by row."""
+    scalars = [pa.scalar(part) if isinstance(part, str) else part for part in parts]
+    return pc.binary_join_element_wise(*scalars, EMPTY)
 
 
 def _by_value(column: pa.Array, convert: Callable[[Any], str]) -> pa.StringArray:

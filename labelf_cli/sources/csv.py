@@ -30,7 +30,7 @@ class CsvSource(ByteSource):
             InputError: it can't be read, names a column twice, or lacks a text column.
         """
         super().__init__(data, options)
-        self._delimiter = options.delimiter or format_.delimiter
+        self._delimiter = format_.delimiter if options.delimiter is None else options.delimiter
         if not re.fullmatch(r'[^"\r\n\x80-\U0010ffff]', self._delimiter):
             raise UsageError(
                 f"'{self._delimiter}' can't be a delimiter",

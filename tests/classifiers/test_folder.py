@@ -62,7 +62,11 @@ class TestFind:
                 f"several .onnx files: a.onnx, b.onnx, onnx/c.onnx, onnx/d.onnx. {CHOOSE}",
             ),
             (["a.txt"], None, "no .onnx file in the model folder. Export the model to ONNX"),
-            (["model.onnx"], "model_int8.onnx", "no file 'model_int8.onnx' in the model folder"),
+            (
+                ["model.onnx"],
+                "model_int8.onnx",
+                "no file 'model_int8.onnx' in the model folder. Correct file in the config",
+            ),
         ],
         ids=["several", "none", "another than the config's"],
     )
@@ -131,7 +135,8 @@ class TestLabels:
         with pytest.raises(ModelError) as refusal:
             described(tmp_path, {"id2label": id2label}).labels(None)
         assert str(refusal.value) == (
-            f"{tmp_path}/config.json: id2label does not name the labels 0, 1, 2 …"
+            f"{tmp_path}/config.json: id2label does not name the labels from 0 on. "
+            "Give labels in the config"
         )
 
 

@@ -71,7 +71,7 @@ def test_every_figure_has_its_rule(labelf: Labelf, write_model: WriteModel, tmp_
     assert alone["max length"] == "40 (max_position_embeddings)"
     assert other["max length"] == "64 (model_max_length of the tokenizer)"
     assert other["tokenizer"].endswith("(shared with none)")
-    assert other["id"] == "–"
+    assert other["id"] == "-"
 
 
 def test_one_model_may_be_chosen(labelf: Labelf) -> None:
