@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     ValidationError,
     model_validator,
 )
@@ -22,6 +23,8 @@ Activation = Literal["softmax", "sigmoid", "none"]
 OnLong = Literal["truncate", "error"]
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
+Int = Annotated[int, Strict()]
+Float = Annotated[float, Strict()]
 Labels = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
@@ -32,7 +35,7 @@ def _as_tuple(value: object) -> object:
 class Settings(BaseModel):
     """Base of the sections: frozen, and strict about its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class InputConfig(Settings):
@@ -49,18 +52,18 @@ class ModelDefaults(Settings):
     """``[defaults]``: every model key but name, id and path; a model's own value wins."""
 
     file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
-    max_predictions: int | None = Field(
+    max_predictions: Int | None = Field(
         None, ge=1, description="Cap on labels per text; omitted: all labels, with their scores."
     )
     label_filter: Labels | None = Field(
         None, description="Only these labels (exact); scores are not rescaled."
     )
-    threshold: float | None = Field(
+    threshold: Float | None = Field(
         None,
         description="Predictions under it are dropped. Multi-label models default to 0.5, "
         "others to none.",
     )
-    thresholds: dict[Name, float] = Field({}, description="Exceptions to threshold, by label.")
+    thresholds: dict[Name, Float] = Field({}, description="Exceptions to threshold, by label.")
     none_label: Name | None = Field(None, description="The answer when no prediction passes.")
     activation: Activation | None = Field(
         None, description="From logits to scores; omitted: what the export says."
@@ -69,7 +72,7 @@ class ModelDefaults(Settings):
     on_long: OnLong = Field(
         "truncate", description="A text over max_length: cut it, or fail its row."
     )
-    max_length: int | None = Field(
+    max_length: Int | None = Field(
         None, ge=1, description="In tokens, special ones included; the model's own limit caps it."
     )
 
@@ -78,7 +81,7 @@ class ModelConfig(ModelDefaults):
     """One ``[[models]]`` entry."""
 
     name: Name = Field(description="Prefix of the model's output columns.")
-    id: int | None = Field(None, description="The model_id of the HTTP API.")
+    id: Int | None = Field(None, description="The model_id of the HTTP API.")
     path: Path = Field(description="Model folder or .onnx file, relative to the config file.")
 
 

@@ -133,6 +133,8 @@ class Tokenizer:
             raise ValueError(str(error)) from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        if getattr(self._tokenizer.model, "dropout", None) is not None:
+            self._tokenizer.model.dropout = None  # a text has the same tokens every time
         self.digest = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
         self.vocab_size = int(self._tokenizer.get_vocab_size())
 

@@ -226,3 +226,20 @@ def test_the_json_schema_refuses_unknown_keys_in_every_section() -> None:
 def test_the_json_schema_lets_the_text_column_be_a_string_or_a_list() -> None:
     column = Config.model_json_schema()["$defs"]["InputConfig"]["properties"]["text_column"]
     assert sorted(kind["type"] for kind in column["anyOf"]) == ["array", "string"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["max_predictions = true", "max_predictions = 2.0", "threshold = '0.5'", "threshold = nan"],
+)
+def test_a_value_is_taken_for_no_other_type(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(f'[[models]]\nname = "m"\npath = "m"\n{line}\n')
+    with pytest.raises(ConfigError, match=r"models\[0\]\.(max_predictions|threshold): "):
+        load_config(path)
+
+
+def test_a_whole_number_is_a_threshold(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text('[[models]]\nname = "m"\npath = "m"\nthreshold = 1\n')
+    assert load_config(path).models[0].threshold == 1.0

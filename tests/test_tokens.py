@@ -233,3 +233,10 @@ def test_a_real_tokenizer_neither_cuts_at_its_128_nor_pads_to_them() -> None:
     assert tokenizer.encode(["word " * 300, "word"]).lengths.tolist() == [300, 1]
     cleared = json.loads(MINILM.read_bytes()) | {"truncation": None, "padding": None}
     assert Tokenizer(json.dumps(cleared).encode()).digest == tokenizer.digest
+
+
+def test_dropout_is_cleared_so_that_a_text_has_the_same_tokens_every_time() -> None:
+    vocabulary = {"a": 0, "b": 1, "ab": 2}
+    dropping = HfTokenizer(models.BPE(vocabulary, [("a", "b")], dropout=0.5))
+    tokenizer = ours(dropping)
+    assert tokenizer.encode(["ab"] * 64).flat.tolist() == [2] * 64
