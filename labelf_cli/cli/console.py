@@ -51,6 +51,9 @@ class _Pace(ProgressColumn):
 def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
     """A progress bar on stderr while the block runs; none off a terminal."""
     console = Console(stderr=True)
+    if hidden or not console.is_terminal:
+        yield lambda _: raise_if_stopped()
+        return
     bar = ProgressBar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,7 +62,6 @@ def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
         _Pace(),
         console=console,
         transient=True,
-        disable=hidden or not console.is_terminal,
     )
     with bar:
         task = bar.add_task("classifying", total=None)

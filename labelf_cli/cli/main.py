@@ -12,7 +12,7 @@ from labelf_cli import __version__
 from labelf_cli.cli.classify import classify
 from labelf_cli.cli.models import models
 from labelf_cli.cli.schema import schema
-from labelf_cli.cli.signals import catch_signals
+from labelf_cli.cli.signals import catch_signals, received
 from labelf_cli.cli.train import train
 from labelf_cli.errors import LabelfError
 
@@ -35,6 +35,8 @@ class _Guarded(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
+            if (signum := received()) is not None:  # a library made another error of it
+                raise typer.Exit(128 + signum) from None
             if (
                 type(error).__module__.startswith(("click", "typer"))
                 or "LABELF_DEBUG" in os.environ

@@ -18,6 +18,11 @@ def catch_signals() -> None:
         signal.signal(signum, _stop)
 
 
+def received() -> int | None:
+    """The first signal that came, None if there was none."""
+    return _received[0] if _received else None
+
+
 def raise_if_stopped() -> None:
     """Raise what a library may have dropped."""
     if _received:
