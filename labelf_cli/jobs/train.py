@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
@@ -236,21 +236,9 @@ def to_onnx(
         "second_axis": np.array([1]),
         "one": np.array(1, np.float32),
     }
-    nodes = [
-        helper.make_node("Mul", ["input_ids", "attention_mask"], ["pieces"]),
-        helper.make_node("Transpose", ["pieces"], ["by_place"], perm=[1, 0]),
-        helper.make_node("Gather", ["weights", "by_place"], ["rows"], axis=0),
-        helper.make_node("ReduceSum", ["rows", "first_axis"], ["sum"], keepdims=0),
-        helper.make_node("ReduceSum", ["attention_mask", "second_axis"], ["count"], keepdims=1),
-        helper.make_node("Cast", ["count"], ["number"], to=TensorProto.FLOAT),
-        helper.make_node("Max", ["number", "one"], ["at_least_one"]),
-        helper.make_node("Sqrt", ["at_least_one"], ["root"]),
-        helper.make_node("Div", ["sum", "root"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "bias"], ["logits"]),
-    ]
     shape = ["batch", "sequence"]
     graph = helper.make_graph(
-        nodes,
+        _nodes(),
         "bag_of_subwords",
         [
             helper.make_tensor_value_info(name, TensorProto.INT64, shape)
@@ -265,6 +253,22 @@ def to_onnx(
         ir_version=_IR_VERSION,
         opset_imports=[helper.make_opsetid("", _OPSET)],
     )
+
+
+def _nodes() -> list[NodeProto]:
+    """The operators, in the order in which they run."""
+    return [
+        helper.make_node("Mul", ["input_ids", "attention_mask"], ["pieces"]),
+        helper.make_node("Transpose", ["pieces"], ["by_place"], perm=[1, 0]),
+        helper.make_node("Gather", ["weights", "by_place"], ["rows"], axis=0),
+        helper.make_node("ReduceSum", ["rows", "first_axis"], ["sum"], keepdims=0),
+        helper.make_node("ReduceSum", ["attention_mask", "second_axis"], ["count"], keepdims=1),
+        helper.make_node("Cast", ["count"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Max", ["number", "one"], ["at_least_one"]),
+        helper.make_node("Sqrt", ["at_least_one"], ["root"]),
+        helper.make_node("Div", ["sum", "root"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "bias"], ["logits"]),
+    ]
 
 
 def _write(card: Trained, tokenizer_json: str, model: ModelProto) -> None:
