@@ -14,6 +14,9 @@ TEXT = "labelf.text"
 JSON_OBJECT = "labelf.object"
 """Name of the column that holds whole JSON objects, on their way from JSON Lines to JSON Lines."""
 
+# Arrow takes long to make its own scalars of Python's.
+_LINE_END, _ZERO = pa.scalar("\n"), pa.scalar(0)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -49,7 +52,7 @@ def with_text(batch: pa.RecordBatch, columns: tuple[str, ...]) -> pa.RecordBatch
     """Add the text column: one column as it is, or several joined by a newline, nulls left out."""
     text, *more = (_as_text(batch.column(name)) for name in columns)
     for part in more:
-        both = pc.binary_join_element_wise(text, part, "\n")
+        both = pc.binary_join_element_wise(text, part, _LINE_END)
         text = pc.coalesce(both, text, part)
     return batch.append_column(TEXT, text)
 
@@ -119,5 +122,6 @@ def _text_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
     for column in batch.columns:
         kind = column.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
-            total += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+            lengths = pc.binary_length(column).cast(pa.int64())
+            total += pc.fill_null(lengths, _ZERO).to_numpy(zero_copy_only=False)
     return total

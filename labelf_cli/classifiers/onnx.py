@@ -115,7 +115,7 @@ class _Session:
             raise ModelError(
                 f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
             ) from None
-        self._inputs = {i.name: (_DTYPES.get(i.type), i.shape) for i in self._session.get_inputs()}
+        self._inputs = {i.name: _DTYPES.get(i.type) for i in self._session.get_inputs()}
         if "input_ids" not in self._inputs:
             raise ModelError(
                 f"the graph takes {', '.join(self._inputs)}, not input_ids",
@@ -145,7 +145,7 @@ class _Session:
             "position_ids": np.maximum(np.cumsum(attention_mask, axis=1) - 1, 0),
         }
         feeds: dict[str, Any] = {}
-        for name, (dtype, _) in self._inputs.items():
+        for name, dtype in self._inputs.items():
             array = known[name] if name in known else np.zeros_like(input_ids)
             feeds[name] = array.astype(dtype, copy=False)
         (logits,) = self._session.run([self._output], feeds)

@@ -7,9 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelf_cli.sinks.interface import Sink
-from labelf_cli.sinks.text import EMPTY, QUOTE, plain_text
-
-_LINE_END = pa.scalar("\n")
+from labelf_cli.sinks.text import EMPTY, QUOTE, plain_text, write_lines
 
 
 class CsvSink(Sink):
@@ -43,14 +41,3 @@ class CsvSink(Sink):
 
     def abandon(self) -> None:
         """See ``Sink.abandon``; nothing is held."""
-
-
-def write_lines(stream: IO[bytes], lines: pa.StringArray) -> None:
-    """Write texts, each with a line end."""
-    if len(lines):
-        ended = pc.binary_join_element_wise(lines, EMPTY, _LINE_END)
-        _, offsets, content = ended.buffers()
-        first, *_, last = memoryview(offsets).cast("i")[
-            ended.offset : ended.offset + len(ended) + 1
-        ]
-        stream.write(memoryview(content)[first:last])

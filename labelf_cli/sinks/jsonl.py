@@ -6,9 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelf_cli.chunk import JSON_OBJECT
-from labelf_cli.sinks.csv import write_lines
 from labelf_cli.sinks.interface import Sink
-from labelf_cli.sinks.text import EMPTY, json_members
+from labelf_cli.sinks.text import EMPTY, json_members, write_lines
 
 _OPEN, _CLOSE, _COMMA = pa.scalar("{"), pa.scalar("}"), pa.scalar(", ")
 

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _ESCAPES = (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t"))
 # Arrow takes long to make its own scalars of Python's.
-EMPTY, QUOTE = pa.scalar(""), pa.scalar('"')
+EMPTY, QUOTE, _LINE_END = pa.scalar(""), pa.scalar('"'), pa.scalar("\n")
 _COMMA, _NULL, _NO_TEXT = pa.scalar(", "), pa.scalar("null"), pa.scalar(None, pa.string())
 _CONTROLS = r"[\x00-\x1f]"
 _BINARY = (
@@ -110,3 +110,14 @@ def _joined(*parts: str | pa.StringArray) -> pa.StringArray:
 def _by_value(column: pa.Array, convert: Callable[[Any], str]) -> pa.StringArray:
     """The slow way, for values that Arrow has no function for."""
     return pa.array([None if v is None else convert(v) for v in column.to_pylist()], pa.string())
+
+
+def write_lines(stream: IO[bytes], lines: pa.StringArray) -> None:
+    """Write texts, each with a line end."""
+    if len(lines):
+        ended = pc.binary_join_element_wise(lines, EMPTY, _LINE_END)
+        _, offsets, content = ended.buffers()
+        first, *_, last = memoryview(offsets).cast("i")[
+            ended.offset : ended.offset + len(ended) + 1
+        ]
+        stream.write(memoryview(content)[first:last])

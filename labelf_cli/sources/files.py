@@ -49,15 +49,16 @@ class Prefix(NamedTuple):
 
 
 class ByteInput:
-    """One input as a stream of bytes whose beginning can be looked at before it is read."""
+    """One input as a stream of bytes whose beginning can be looked at before it is read.
+
+    Attributes:
+        name: as messages give it.
+        size: of the file as it lies on disk, in bytes; None for stdin.
+        position: how many of them ``blocks`` has read.
+    """
 
     def __init__(self, name: str, encoding: str = "utf-8") -> None:
         """Name a file, or ``STDIN``.
-
-        Attributes:
-            name: as messages give it.
-            size: of the file as it lies on disk, in bytes; None for stdin.
-            position: how many of them ``blocks`` has read.
 
         Raises:
             InputError: there is no such encoding.
