@@ -52,6 +52,11 @@ class ModelDefaults(Settings):
     """``[defaults]``: every model key but name, id and path; a model's own value wins."""
 
     file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
+    encoder: Path | None = Field(
+        None,
+        description="Folder or .onnx file of the frozen encoder that the model is a head of, "
+        "relative to the config file. It runs once a text for all its heads.",
+    )
     max_predictions: Int | None = Field(
         None, ge=1, description="Cap on labels per text; omitted: all labels, with their scores."
     )
@@ -74,6 +79,12 @@ class ModelDefaults(Settings):
     )
     max_length: Int | None = Field(
         None, ge=1, description="In tokens, special ones included; the model's own limit caps it."
+    )
+    token_budget: Int | None = Field(
+        None,
+        ge=1,
+        description="Tokens in one call, padding included. It changes the speed and no score; "
+        "omitted: what labelf optimize found, or 1024.",
     )
 
 
@@ -139,8 +150,15 @@ def load_config(path: Path) -> Config:
         lines = "".join(f"\n  {_explain(item)}" for item in errors)
         raise ConfigError(f"the config can't be used:{lines}", where=path) from None
     folder = path.resolve().parent
-    models = tuple(m.model_copy(update={"path": folder / m.path}) for m in config.models)
+    models = tuple(_resolved(model, folder) for model in config.models)
     return config.model_copy(update={"models": models})
+
+
+def _resolved(model: ModelConfig, folder: Path) -> ModelConfig:
+    paths = {"path": model.path, "encoder": model.encoder}
+    return model.model_copy(
+        update={key: folder / path for key, path in paths.items() if path is not None}
+    )
 
 
 def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:

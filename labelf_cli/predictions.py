@@ -1,7 +1,7 @@
 """Scores to accepted predictions: filter, threshold, rank."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from labelf_cli.config import Activation, ModelConfig
 from labelf_cli.errors import ConfigError, did_you_mean
+from labelf_cli.spent import Spent
 
 Floats = npt.NDArray[np.float32]
 Statuses = npt.NDArray[np.uint8]
@@ -176,9 +177,11 @@ class Answers:
         accepted: one per model.
         status: a ``Status`` per row, [rows] uint8.
         errors: for failed rows, the models and their reasons; else null, [rows] string.
+        spent: what they cost.
     """
 
     scores: tuple[Floats, ...]
     accepted: tuple[Accepted, ...]
     status: Statuses
     errors: pa.StringArray
+    spent: Spent = field(default_factory=Spent)

@@ -18,6 +18,7 @@ from labelf_cli.sinks.files import open_output
 from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.table import Inputs, input_format
+from labelf_cli.spent import Spent
 from labelf_cli.summary import Summary
 
 CHUNK_ROWS = 4096
@@ -41,6 +42,7 @@ class RunSettings:
         threads: size of the pool.
         chunk_rows: most rows that are classified together.
         limit: stop after this many rows; None for all.
+        cache: file that keeps logits across runs; None for none.
     """
 
     config: Config
@@ -57,6 +59,7 @@ class RunSettings:
     separator: str = "."
     chunk_rows: int = CHUNK_ROWS
     limit: int | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
     """
     began = time.monotonic()
     source, format_ = _open_source(settings)
-    with Labeller(settings.config, settings.threads) as labeller:
+    with Labeller.open(settings.config, settings.threads, settings.cache) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
         schema = columns.schema(source.schema, source.names)
@@ -84,11 +87,14 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
         try:
             labeller.load()
             rows = _Rows(source, settings.limit)
-            summary = Summary()
+            summary = Summary(loading=time.monotonic() - began)
             with writing(open_sink(output.stream, format_, schema)) as sink:
                 for chunk, answers in labeller.label(rows.chunks(settings.chunk_rows)):
+                    started = time.thread_time()
                     sink.write(columns.build(chunk.first_row, chunk.rows, answers))
+                    wrote = Spent(writing=time.thread_time() - started)
                     summary += Summary.of(answers, [(group.name, group.rules) for group in groups])
+                    summary += Summary(spent=wrote)
                     progress(Progress(summary.rows, rows.expected))
                 if summary.rows != rows.count:  # law 2
                     raise RunError(f"{rows.count} rows were read but {summary.rows} written")
@@ -103,7 +109,7 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
             ) from error
         finally:
             output.discard()
-    return summary + Summary(seconds=time.monotonic() - began)
+    return summary + Summary(seconds=time.monotonic() - began, spent=Spent(reading=rows.seconds))
 
 
 def _open_source(settings: RunSettings) -> tuple[Source, Format]:
@@ -129,9 +135,15 @@ class _Rows:
     def __init__(self, source: Source, limit: int | None) -> None:
         self._source, self._limit = source, limit
         self.count = 0
+        self.seconds = 0.0
 
     def chunks(self, max_rows: int) -> Iterator[Chunk]:
-        return chunks(self._batches(), max_rows, CHUNK_BYTES)
+        """The rows in chunks; ``seconds`` is the processor time that reading them took."""
+        began = time.thread_time()
+        for chunk in chunks(self._batches(), max_rows, CHUNK_BYTES):
+            self.seconds += time.thread_time() - began
+            yield chunk
+            began = time.thread_time()
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self._source.batches():

@@ -1,17 +1,18 @@
 """Micro-batches: which texts share a call of a model, and in which order the calls run."""
 
-from collections.abc import Iterator
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import numpy as np
 
 from labelf_cli.classifiers.interface import Batching
 from labelf_cli.tokens import Ints
 
-TOKEN_BUDGET = 1024
-"""Tokens in one call, padding included. More makes long texts no faster and short ones little."""
 
-
-def micro_batches(lengths: Ints, batching: Batching, budget: int = TOKEN_BUDGET) -> Iterator[Ints]:
+def micro_batches(lengths: Ints, batching: Batching, budget: int) -> Iterator[Ints]:
     """Cut texts into calls, the longest texts first, so that no worker is left with a long one.
 
     Args:
@@ -32,3 +33,44 @@ def micro_batches(lengths: Ints, batching: Batching, budget: int = TOKEN_BUDGET)
             count = min(count, int(np.searchsorted(-ordered, -length, side="right")) - start)
         yield order[start : start + count]
         start += count
+
+
+Urgency = tuple[int, ...]
+"""Steps with the least of these tuples run first."""
+
+
+class Workers:
+    """A pool of threads, one a core, whose free worker always takes the most urgent step.
+
+    A step never waits for another; what it makes possible, it submits.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="labelf")
+        self._waiting: list[tuple[Urgency, int, Callable[[], None], Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._lock = Lock()
+
+    def submit(
+        self, urgency: Urgency, step: Callable[[], None], dropped: Callable[[], None]
+    ) -> None:
+        """Let a step run; it raises nothing. ``dropped`` is called if it never will.
+
+        Raises:
+            RuntimeError: the pool is closed.
+        """
+        with self._lock:
+            heapq.heappush(self._waiting, (urgency, next(self._count), step, dropped))
+        self._pool.submit(self._take)
+
+    def _take(self) -> None:
+        with self._lock:
+            _, _, step, _ = heapq.heappop(self._waiting)
+        step()
+
+    def close(self) -> None:
+        """Drop the steps that have not begun and wait for those that have."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for _, _, _, dropped in self._waiting:
+            dropped()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from labelf_cli.predictions import Answers, Rules, Status
+from labelf_cli.spent import Spent
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,16 @@ class Summary:
         statuses: number of rows by status.
         labels: for each model the number of rows by best label; None counts rows without one.
         seconds: wall-clock time, loading included.
+        loading: the part of it before the first row was read.
+        spent: what the answers cost.
     """
 
     rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     labels: dict[str, Counter[str | None]] = field(default_factory=dict)
     seconds: float = 0.0
+    loading: float = 0.0
+    spent: Spent = field(default_factory=Spent)
 
     @classmethod
     def of(cls, answers: Answers, models: Sequence[tuple[str, Rules]]) -> "Summary":
@@ -39,7 +44,7 @@ class Summary:
             for label, count in zip(names, counts, strict=True):
                 if count:
                     labels[name][label] += count
-        return cls(len(answers.status), statuses, labels)
+        return cls(len(answers.status), statuses, labels, spent=answers.spent)
 
     def __add__(self, other: "Summary") -> "Summary":
         """Both together."""
@@ -51,6 +56,8 @@ class Summary:
                 for name in {**self.labels, **other.labels}
             },
             self.seconds + other.seconds,
+            self.loading + other.loading,
+            self.spent + other.spent,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -59,6 +66,8 @@ class Summary:
             "rows": self.rows,
             "statuses": dict(self.statuses),
             "seconds": round(self.seconds, 3),
+            "loading_seconds": round(self.loading, 3),
+            "spent": self.spent.as_json(),
             "models": {
                 name: {
                     "labels": {label: n for label, n in counts.most_common() if label is not None},

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -42,6 +42,15 @@ class TokenIds:
         return cls(flat, np.cumsum(lengths) - lengths, lengths)
 
 
+def join(parts: Sequence[TokenIds]) -> TokenIds:
+    """The texts of several, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    lengths = np.concatenate([ids.lengths for ids in parts])
+    flat = np.concatenate([ids.flat for ids in parts])
+    return TokenIds(flat, np.cumsum(lengths) - lengths, lengths)
+
+
 @dataclass(frozen=True)
 class Template:
     """The special tokens around one text, and how batches are padded.
@@ -59,6 +68,11 @@ class Template:
     pad_id: int = 0
     pad_left: bool = False
     cut_left: bool = False
+
+    @property
+    def key(self) -> str:
+        """Tells it from every other template."""
+        return repr((self.prefix.tolist(), self.suffix.tolist(), *astuple(self)[2:]))
 
     @property
     def num_special(self) -> int:

@@ -93,8 +93,8 @@ class LoadedClassifier(OnnxClassifier):
 class CountingClassifier(LoadedClassifier):
     """Remembers the sizes of its calls."""
 
-    def __init__(self, config: ModelConfig, tokenizers: dict[str, Tokenizer]) -> None:
-        super().__init__(config, tokenizers)
+    def __init__(self, configs: Sequence[ModelConfig], tokenizers: dict[str, Tokenizer]) -> None:
+        super().__init__(configs, tokenizers)
         self.calls: list[int] = []
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
@@ -114,8 +114,8 @@ class InfiniteClassifier(LoadedClassifier):
 class WaitingClassifier(LoadedClassifier):
     """Answers a text of one word only when it may, or after it was asked about a longer text."""
 
-    def __init__(self, config: ModelConfig, tokenizers: dict[str, Tokenizer]) -> None:
-        super().__init__(config, tokenizers)
+    def __init__(self, configs: Sequence[ModelConfig], tokenizers: dict[str, Tokenizer]) -> None:
+        super().__init__(configs, tokenizers)
         self.begun, self.may = Event(), Event()
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
@@ -156,9 +156,11 @@ def opened(make_config: Callable[..., Config], write_model: WriteModel) -> Itera
             path = keys.pop("path", None) or write_model(name, **arguments)
             entries.append({"name": name, "path": path, **keys})
         config = make_config(*entries)
-        labellers.append(Labeller(config, threads))
-        if kind is not None:
-            labellers[-1].groups = tuple(kind(model, {}) for model in config.models)
+        labellers.append(
+            Labeller.open(config, threads)
+            if kind is None
+            else Labeller([kind((model,), {}) for model in config.models], threads)
+        )
         return labellers[-1].load()
 
     yield open_

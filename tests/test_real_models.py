@@ -40,7 +40,7 @@ def classify(labeller: Labeller, *texts: str) -> Answers:
 @pytest.fixture(scope="module")
 def tweets() -> Iterator[Labeller]:
     """The labeller of tweet-emotion, on two threads."""
-    with Labeller(config_of(TWEETS), threads=2) as labeller:
+    with Labeller.open(config_of(TWEETS), threads=2) as labeller:
         yield labeller.load()
 
 
@@ -153,6 +153,6 @@ class TestMiniLm:
         assert tokenizer.encode(["the " * 400, "the", ""]).lengths.tolist() == [400, 1, 0]
 
     def test_without_a_head_it_is_refused_as_a_classifier(self) -> None:
-        classifier = OnnxClassifier(config_of(MINILM).models[0], {})
+        classifier = OnnxClassifier(config_of(MINILM).models, {})
         with pytest.raises(ModelError, match=r"model_quantized\.onnx"):
             classifier.load()

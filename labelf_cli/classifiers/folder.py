@@ -1,14 +1,41 @@
 """A model folder as Optimum, transformers.js and ``labelf train`` write it: which file is what."""
 
+import hashlib
 import json
+import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from labelf_cli.classifiers.interface import Because
-from labelf_cli.config import Activation
+import onnxruntime as ort
+from pydantic import ValidationError
+
+from labelf_cli.classifiers.interface import Because, Model
+from labelf_cli.config import Activation, ModelConfig, Settings
 from labelf_cli.errors import ModelError
+from labelf_cli.predictions import rules
+from labelf_cli.tokens import Template, Tokenizer
+
+TOKENIZER = "tokenizer.json"
+TUNING = "labelf.json"
+TOKEN_BUDGET = 1024
+"""Tokens in one call, padding included. More makes long texts no faster and short ones little."""
+
+
+class Tuning(Settings):
+    """How onnxruntime runs a graph fastest: content of ``labelf.json`` in the model folder.
+
+    Attributes:
+        disabled_optimizers: graph optimisations of onnxruntime that are switched off. They decide
+            the last bits of a score. The default is what won for MiniLM's shape.
+        token_budget: tokens in one call, padding included. It decides no bit.
+    """
+
+    disabled_optimizers: tuple[str, ...] = ("SkipLayerNormFusion",)
+    token_budget: int = TOKEN_BUDGET
+
 
 # transformers writes 1e30 where a tokenizer has no limit.
 _SANE_LENGTH = 1_000_000
@@ -28,6 +55,11 @@ _RESERVED_POSITIONS = {
     "xlm-roberta-xl",
     "xmod",
 }
+
+
+def sha256(decides: tuple[object, ...]) -> str:
+    """Hash of plain values, by what Python shows of them."""
+    return hashlib.sha256(repr(decides).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -53,7 +85,8 @@ class ModelFolder:
             ModelError: there is none, or more than one without a rule to choose.
         """
         if path.is_file():
-            return cls(path, path.parent)
+            in_hub_layout = path.parent.name == "onnx" and not (path.parent / TOKENIZER).is_file()
+            return cls(path, path.parent.parent if in_hub_layout else path.parent)
         if not path.is_dir():
             raise ModelError(
                 "no such model folder", where=path, todo="Correct the model's path in the config"
@@ -82,7 +115,7 @@ class ModelFolder:
     @property
     def tokenizer(self) -> Path:
         """The tokenizer's file."""
-        return self.path / "tokenizer.json"
+        return self.path / TOKENIZER
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -94,24 +127,99 @@ class ModelFolder:
         """Content of ``tokenizer_config.json``; empty where there is none."""
         return self._json("tokenizer_config.json")
 
+    @cached_property
+    def tuning(self) -> Tuning:
+        """Content of ``labelf.json``; the defaults where there is none.
+
+        Raises:
+            ModelError: it is not what ``labelf optimize`` writes.
+        """
+        try:
+            return Tuning.model_validate(self._json(TUNING))
+        except ValidationError as error:
+            reasons = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+            raise ModelError(
+                f"can't be used ({reasons})",
+                where=self.path / TUNING,
+                todo="Remove it, or run labelf optimize again",
+            ) from None
+
     def _json(self, name: str) -> dict[str, Any]:
+        content = self.read_json(name)
+        if not isinstance(content, dict):
+            raise ModelError("not a JSON object", where=self.path / name)
+        return content
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401  # it is what the file says
+        """Content of a JSON file of the folder; empty where there is none.
+
+        Raises:
+            ModelError: it can't be read.
+        """
         path = self.path / name
         try:
-            content = json.loads(path.read_bytes())
+            return json.loads(path.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"can't be read as JSON ({error})", where=path, todo="Export the model again"
             ) from None
-        if not isinstance(content, dict):
-            raise ModelError("not a JSON object", where=path)
-        return content
+
+    @cached_property
+    def graph_files(self) -> tuple[Path, ...]:
+        """The graph and its external data: the files beside it whose names stand in it."""
+        beside = sorted(f for f in self.onnx.parent.rglob("*") if f.is_file() and f != self.onnx)
+        with (
+            self.onnx.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as g,
+        ):
+            named = [
+                f
+                for f in beside
+                if g.find(f.relative_to(self.onnx.parent).as_posix().encode()) >= 0
+            ]
+        return (self.onnx, *named)
 
     @property
     def num_bytes(self) -> int:
         """Size of the graph with its external data."""
-        return sum(f.stat().st_size for f in self.onnx.parent.glob(f"{self.onnx.name}*"))
+        return sum(file.stat().st_size for file in self.graph_files)
+
+    @cached_property
+    def files_digest(self) -> str:
+        """SHA-256 over the graph and its external data."""
+        digest = hashlib.sha256()
+        for path in self.graph_files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides what the graph makes of its inputs."""
+        decides = (self.files_digest, self.tuning.disabled_optimizers, ort.__version__)
+        return sha256(decides)
+
+    def refuse_impostors(self) -> None:
+        """Name the things that most often stand in a model file's place.
+
+        Raises:
+            ModelError: one of them does.
+        """
+        with self.onnx.open("rb") as file:
+            head = file.read(256).lstrip().lower()
+        where = self.onnx
+        if not head:
+            raise ModelError("an empty file, not a model", where=where, todo="Export it again")
+        if head.startswith(b"version https://git-lfs"):
+            raise ModelError(
+                "a Git LFS pointer, not the model", where=where, todo="Run 'git lfs pull'"
+            )
+        if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+            raise ModelError(
+                "an HTML page, not a model", where=where, todo="Download the file itself"
+            )
 
     def labels(self, given: tuple[str, ...] | None) -> Because[tuple[str, ...]] | None:
         """The labels in the order of the logits, None where only the graph can tell how many."""
@@ -154,6 +262,9 @@ class ModelFolder:
         model_max_length = self.tokenizer_config.get("model_max_length")
         if isinstance(model_max_length, int | float) and 0 < model_max_length <= _SANE_LENGTH:
             limits.append(Because(int(model_max_length), "model_max_length of the tokenizer"))
+        max_seq_length = self._json("sentence_bert_config.json").get("max_seq_length")
+        if isinstance(max_seq_length, int) and max_seq_length > 0:
+            limits.append(Because(max_seq_length, "max_seq_length of sentence-transformers"))
         positions = self.config.get("max_position_embeddings")
         if isinstance(positions, int) and positions > 0:
             rule = "max_position_embeddings"
@@ -168,7 +279,57 @@ class ModelFolder:
         least = min(limits, key=lambda limit: limit.value)
         return Because(least.value, least.rule)
 
-    def pad_token(self) -> str | None:
-        """The padding token as ``tokenizer_config.json`` names it."""
-        token = self.tokenizer_config.get("pad_token")
-        return token.get("content") if isinstance(token, dict) else token
+    def model(self, config: ModelConfig, num_labels: Callable[[], int]) -> Model:
+        """What the files and the config say of one classifier.
+
+        Args:
+            config: of the model.
+            num_labels: tells the number of logits; asked only where no file names the labels.
+
+        Raises:
+            ModelError: a file is broken.
+            ConfigError: the config asks for what the model does not have.
+        """
+        labels = self.labels(config.labels)
+        if labels is None:
+            numbered = tuple(f"LABEL_{i}" for i in range(num_labels()))
+            labels = Because(numbered, "numbered, since config.json has no id2label")
+        activation = self.activation(config.activation, len(labels.value))
+        multi_label = activation.value == "sigmoid" and len(labels.value) > 1
+        return Model(
+            name=config.name,
+            id=config.id,
+            labels=labels,
+            activation=activation,
+            rules=rules(config, labels.value, multi_label=multi_label),
+            fails_long=config.on_long == "error",
+        )
+
+    def require_labels(self, model: Model, num_labels: int) -> None:
+        """Refuse labels that are not one for each logit.
+
+        Raises:
+            ModelError: it gives both numbers.
+        """
+        if num_labels != len(model.labels.value):
+            raise ModelError(
+                f"{len(model.labels.value)} labels ({model.labels.rule}), but the graph gives "
+                f"{num_labels} logits",
+                where=self.onnx,
+                todo="Correct labels in the config",
+            )
+
+    def template(self, tokenizer: Tokenizer) -> Template:
+        """How the export pads and cuts."""
+        config = self.tokenizer_config
+        pad_token = config.get("pad_token")
+        if isinstance(pad_token, dict):
+            pad_token = pad_token.get("content")
+        pad_id = tokenizer.token_id(pad_token) if pad_token else None
+        if pad_id is None:
+            pad_id = int(self.config.get("pad_token_id") or 0)
+        return tokenizer.template(
+            pad_id,
+            pad_left=config.get("padding_side") == "left",
+            cut_left=config.get("truncation_side") == "left",
+        )

@@ -57,6 +57,7 @@ class Group(ABC):
         template: special tokens and padding.
         max_length: longest sequence, special tokens included; None for no limit.
         num_bytes: size of the files behind it.
+        token_budget: tokens in one call, padding included.
     """
 
     models: tuple[Model, ...]
@@ -64,6 +65,12 @@ class Group(ABC):
     template: Template
     max_length: Because[int | None]
     num_bytes: int
+    token_budget: int
+
+    @property
+    @abstractmethod
+    def digests(self) -> tuple[str, ...]:
+        """For each model, a hash over everything that decides its logits."""
 
     @abstractmethod
     def load(self) -> Because[Batching]:

@@ -44,6 +44,14 @@ def classify(
         int | None, typer.Option(min=1, help="Most rows that are classified together.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Stop after so many rows.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="SQLite file that keeps what models say of a text, for this run and others. "
+            "Labels, filters, thresholds and activation may change; the model's files may not.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON.")
     ] = None,
@@ -82,6 +90,7 @@ def classify(
         threads=threads or usable_cores(),
         chunk_rows=chunk_rows or CHUNK_ROWS,
         limit=limit,
+        cache=cache,
     )
     log_to_stderr(verbose)
     with show_progress(hidden=quiet) as progress:

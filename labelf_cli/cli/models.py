@@ -20,7 +20,7 @@ def models(config: ConfigFile, model: ModelNames = None) -> None:
     from labelf_cli.config import load_config
     from labelf_cli.labeller import Labeller
 
-    with Labeller(load_config(config).only(tuple(model or ())), threads=1) as labeller:
+    with Labeller.open(load_config(config).only(tuple(model or ())), threads=1) as labeller:
         _show(labeller.load())
 
 

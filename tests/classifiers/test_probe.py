@@ -128,7 +128,7 @@ class TestGraphs:
     @pytest.fixture
     def opened(self, make_config: Callable[..., Config]) -> Open:
         def open_(path: Path, **keys: object) -> OnnxClassifier:
-            return OnnxClassifier(make_config({"name": "m", "path": path, **keys}).models[0], {})
+            return OnnxClassifier(make_config({"name": "m", "path": path, **keys}).models, {})
 
         return open_
 

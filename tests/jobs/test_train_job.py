@@ -61,7 +61,7 @@ def train_on(
 
 def opened(*folders: Path) -> Labeller:
     models = [{"name": f"m{i}", "path": folder} for i, folder in enumerate(folders)]
-    return Labeller(Config.model_validate({"models": models}), threads=2)
+    return Labeller.open(Config.model_validate({"models": models}), threads=2)
 
 
 def classify(folder: Path, texts: Sequence[str]) -> Answers:

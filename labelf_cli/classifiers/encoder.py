@@ -1,0 +1,262 @@
+"""Heads over one frozen encoder: token ids to an embedding, once, and from it to logits per head.
+
+An encoder is an ordinary feature-extraction export, or a folder of sentence-transformers; how the
+vectors of the tokens become one is then done here by the rules of its Pooling and Normalize.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.classifiers.probe import find_batching
+from labelf_cli.classifiers.session import Session
+from labelf_cli.classifiers.text_graph import TextGraph
+from labelf_cli.config import ModelConfig
+from labelf_cli.errors import ModelError
+from labelf_cli.predictions import Floats
+from labelf_cli.tokens import Ints, TokenIds, Tokenizer
+
+# Of sentence-transformers' and Optimum's exports; the first has the pooling inside the graph.
+_OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
+
+# torch.nn.functional.normalize divides by no less.
+_LEAST_NORM = 1e-12
+
+ENCODER_KEY = "labelf_encoder"
+"""Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
+
+Pool = Callable[[Floats, Ints], Floats]
+"""Vectors of all tokens [tokens × width] and where each text begins among them → one a text."""
+
+
+def _mean(vectors: Floats, starts: Ints) -> Floats:
+    counts = np.diff(starts, append=len(vectors)).astype(np.float32)
+    return np.asarray(np.add.reduceat(vectors, starts, axis=0) / counts[:, None], np.float32)
+
+
+def _max(vectors: Floats, starts: Ints) -> Floats:
+    return np.asarray(np.maximum.reduceat(vectors, starts, axis=0), np.float32)
+
+
+def _cls(vectors: Floats, starts: Ints) -> Floats:
+    return vectors[starts]
+
+
+_POOLS: dict[str, Pool] = {"mean": _mean, "max": _max, "cls": _cls}
+
+# Names of the older files of sentence-transformers.
+_FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+}
+
+
+class Encoder:
+    """A frozen sentence encoder.
+
+    Attributes:
+        graph: its files, tokenizer and session.
+    """
+
+    def __init__(
+        self, path: Path, max_length: int | None, tokenizers: dict[str, Tokenizer]
+    ) -> None:
+        """Read everything but the graph.
+
+        Raises:
+            ModelError: a file is missing, broken, or asks for a module that labelf does not know.
+            ConfigError: ``max_length`` leaves no room for text.
+        """
+        folder = ModelFolder.find(path, None)
+        self.graph = TextGraph(folder, _OUTPUTS, max_length, tokenizers)
+        self.pooling, self._normalises = _modules(folder)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides an embedding."""
+        return sha256((self.graph.digest, self.pooling, self._normalises))
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over its files: a head belongs to one encoder, whatever runs it."""
+        folder = self.graph.folder
+        tokenizer = folder.tokenizer.read_bytes()
+        return sha256((folder.files_digest, tokenizer, self.pooling, self._normalises))
+
+    @property
+    def rule(self) -> str:
+        """How the vectors of the tokens become one, in words."""
+        if self.graph.session.output == _OUTPUTS[0]:
+            return "pooled in the graph"
+        return f"{self.pooling} pooling" + (", unit length" if self._normalises else "")
+
+    def embed(self, ids: TokenIds, rows: Ints) -> Floats:
+        """Embeddings of some texts, in one call, [n × width] float32."""
+        inputs = self.graph.inputs(ids, rows)
+        vectors = self.graph.session.run(inputs)
+        if vectors.ndim == 3:
+            is_token = inputs.attention_mask.astype(bool)
+            lengths = is_token.sum(axis=1)
+            # Laid one after the other without padding, so that padding can't move a bit.
+            vectors = _POOLS[self.pooling](vectors[is_token], np.cumsum(lengths) - lengths)
+            if self._normalises:
+                norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
+                vectors = vectors / np.maximum(norms, np.float32(_LEAST_NORM))
+        if vectors.ndim != 2 or len(vectors) != len(rows):
+            shape = " × ".join(map(str, vectors.shape))
+            raise ModelError(
+                f"answers {len(rows)} texts with {shape} numbers, not with embeddings",
+                where=self.graph.folder.onnx,
+                todo="Export it for feature extraction",
+            )
+        return vectors
+
+
+def _modules(folder: ModelFolder) -> tuple[str, bool]:
+    """The pooling and whether embeddings are brought to unit length, by ``modules.json``.
+
+    Without one, mean pooling and no more: what sentence-transformers does with a plain encoder.
+    """
+    pooling, normalises = "mean", False
+    for module in folder.read_json("modules.json"):
+        kind, path = module["type"].rsplit(".", 1)[-1], module.get("path", "")
+        if kind == "Pooling":
+            pooling = _pooling(folder, f"{path}/config.json")
+        elif kind == "Normalize":
+            normalises = True
+        elif kind != "Transformer":
+            raise ModelError(
+                f"labelf does not know the module {kind}",
+                where=folder.path / "modules.json",
+                todo="Export the encoder with it inside the graph, as sentence_embedding",
+            )
+    return pooling, normalises
+
+
+def _pooling(folder: ModelFolder, file: str) -> str:
+    config: dict[str, Any] = folder.read_json(file)
+    flags = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
+    modes = config.get("pooling_mode", [_FLAGS.get(flag, flag) for flag in flags] or ["mean"])
+    mode = modes if isinstance(modes, str) else " and ".join(modes)
+    if mode not in _POOLS:
+        raise ModelError(
+            f"labelf does not know the pooling {mode}",
+            where=folder.path / file,
+            todo="Export the encoder with its pooling inside the graph, as sentence_embedding",
+        )
+    return mode
+
+
+class _Head:
+    """One classifier over the embeddings: a graph of one input, [texts × width] float32."""
+
+    def __init__(self, config: ModelConfig, encoder: Encoder) -> None:
+        self.folder = ModelFolder.find(config.path, config.file)
+        self.folder.refuse_impostors()
+        self.model = self.folder.model(config, lambda: self.num_labels)
+        trained_on = self.folder.config.get(ENCODER_KEY)
+        if trained_on is not None and trained_on != encoder.identity:
+            raise ModelError(
+                f"a head of another encoder than {encoder.graph.folder.path}",
+                where=self.folder.path,
+                todo="Correct encoder in the config, or train it again with --encoder",
+            )
+
+    @cached_property
+    def session(self) -> Session:
+        return Session(self.folder.onnx, self.folder.tuning, ("logits",))
+
+    @cached_property
+    def num_labels(self) -> int:
+        width = self.session.declared[-1]
+        return width if isinstance(width, int) else 0
+
+    def logits(self, embeddings: Floats) -> Floats:
+        """One text a call, at the price of some microseconds: no company can move a bit."""
+        return np.concatenate([self.session.run_vectors(one[None]) for one in embeddings])
+
+
+class EncoderHeads(Group):
+    """Classifiers over one frozen encoder, which runs once a text."""
+
+    def __init__(self, configs: Sequence[ModelConfig], tokenizers: dict[str, Tokenizer]) -> None:
+        """Read everything but the graphs.
+
+        Args:
+            configs: of the heads, with the same ``encoder`` and the same ``max_length``.
+            tokenizers: those that are loaded already, by digest; an equal one is shared.
+
+        Raises:
+            ModelError: a file is missing or broken, or a head belongs to another encoder.
+            ConfigError: the config asks for what a head does not have.
+        """
+        first = configs[0]
+        assert first.encoder is not None
+        self.encoder = Encoder(first.encoder, first.max_length, tokenizers)
+        self._heads = tuple(_Head(config, self.encoder) for config in configs)
+        graph = self.encoder.graph
+        self.tokenizer, self.template = graph.tokenizer, graph.template
+        self.max_length = graph.max_length
+        self.num_bytes = graph.folder.num_bytes + sum(h.folder.num_bytes for h in self._heads)
+        self.token_budget = first.token_budget or graph.folder.tuning.token_budget
+        self.models: tuple[Model, ...] = tuple(head.model for head in self._heads)
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """See ``Group.digests``."""
+        return tuple(sha256((self.encoder.digest, head.folder.digest)) for head in self._heads)
+
+    def load(self) -> Because[Batching]:
+        """Create the sessions, check their answers on a probe, and find out how texts may share."""
+        batching = find_batching(self)
+        for head in self._heads:
+            head.folder.require_labels(head.model, head.num_labels)
+        return batching
+
+    def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
+        """See ``Group.logits``."""
+        embeddings = self.encoder.embed(ids, rows)
+        return tuple(head.logits(embeddings) for head in self._heads)
+
+
+class Embedder(Group):
+    """The embeddings themselves, as the scores of one model: what heads are trained on."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        graph = encoder.graph
+        self.tokenizer, self.template = graph.tokenizer, graph.template
+        self.max_length, self.num_bytes = graph.max_length, graph.folder.num_bytes
+        self.token_budget = graph.folder.tuning.token_budget
+        places = tuple(map(str, range(self._width)))
+        config = ModelConfig(
+            name="embedding",
+            path=graph.folder.path,
+            activation="none",
+            labels=places,
+            label_filter=places[:1],  # nothing is to be ranked
+        )
+        self.models = (graph.folder.model(config, lambda: len(places)),)
+
+    @cached_property
+    def _width(self) -> int:
+        return int(self.encoder.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """See ``Group.digests``."""
+        return (self.encoder.digest,)
+
+    def load(self) -> Because[Batching]:
+        """See ``Group.load``."""
+        return find_batching(self)
+
+    def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
+        """See ``Group.logits``."""
+        return (self.encoder.embed(ids, rows),)

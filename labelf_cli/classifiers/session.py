@@ -1,0 +1,110 @@
+"""One graph in onnxruntime: padded token ids in, its first floating-point answer out."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from labelf_cli.classifiers.folder import Tuning
+from labelf_cli.errors import ModelError
+from labelf_cli.predictions import Floats
+from labelf_cli.tokens import Sequences
+
+_DTYPES = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(bool)": np.bool_,
+}
+
+
+class Session:
+    """An onnxruntime session with the names and types that its graph declares.
+
+    Attributes:
+        path: of the graph.
+        output: name of the output that is asked for.
+        declared: its shape as the graph declares it.
+    """
+
+    def __init__(self, path: Path, tuning: Tuning, outputs: tuple[str, ...]) -> None:
+        """Load a graph.
+
+        Args:
+            path: of the graph.
+            tuning: how onnxruntime runs it.
+            outputs: names of the output that is asked for, the first that the graph has; it is
+                the graph's first output where it has none of them.
+
+        Raises:
+            ModelError: onnxruntime can't load it.
+        """
+        options = ort.SessionOptions()
+        # The pool of cores is ours: one thread inside, none spinning, and no arena that keeps
+        # the memory of the longest text for ever.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(
+                path,
+                sess_options=options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=list(tuning.disabled_optimizers),
+            )
+        except Exception as error:  # onnxruntime's errors have no common base but this
+            raise ModelError(
+                f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
+            ) from None
+        self.path = path
+        self._inputs = {i.name: _DTYPES.get(i.type) for i in self._session.get_inputs()}
+        declared = {output.name: output.shape for output in self._session.get_outputs()}
+        self.output = next((name for name in outputs if name in declared), next(iter(declared)))
+        self.declared: list[int | str | None] = declared[self.output]
+
+    @cached_property
+    def takes_token_ids(self) -> bool:
+        """Whether it is fed with texts; the head of an encoder is not."""
+        return "input_ids" in self._inputs
+
+    def require_token_ids(self) -> None:
+        """Refuse a graph that is not fed with texts.
+
+        Raises:
+            ModelError: it names what it takes.
+        """
+        if not self.takes_token_ids:
+            raise ModelError(
+                f"the graph takes {', '.join(self._inputs)}, not input_ids",
+                where=self.path,
+                todo="Export it for text classification; the head of an encoder needs encoder = …",
+            )
+
+    def run(self, inputs: Sequences) -> Floats:
+        """The answer to padded texts, [sequences × …] float32."""
+        feeds: dict[str, Any] = {}
+        for name, dtype in self._inputs.items():
+            feeds[name] = _fed(name, inputs).astype(dtype, copy=False)
+        return self.run_feeds(feeds)
+
+    def run_vectors(self, vectors: Floats) -> Floats:
+        """The answer to one vector a text, [texts × width] float32, by a graph of one input."""
+        return self.run_feeds({next(iter(self._inputs)): vectors})
+
+    def run_feeds(self, feeds: dict[str, Any]) -> Floats:
+        """The answer to inputs of the types that the graph declares."""
+        (answer,) = self._session.run([self.output], feeds)
+        return np.ascontiguousarray(answer, np.float32)
+
+
+def _fed(name: str, inputs: Sequences) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """What an input of this name is fed, [sequences × length] int64."""
+    if name == "position_ids":
+        # transformers' rule for models that are exported with positions as an input.
+        return np.maximum(np.cumsum(inputs.attention_mask, axis=1) - 1, 0)
+    found = getattr(inputs, name, None)
+    return np.zeros_like(inputs.input_ids) if found is None else found

@@ -1,0 +1,83 @@
+"""A graph that is fed with texts: its folder, its tokenizer, its longest text, its session."""
+
+from functools import cached_property
+
+import tokenizers
+
+from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.interface import Because
+from labelf_cli.classifiers.session import Session
+from labelf_cli.errors import ConfigError
+from labelf_cli.tokens import Ints, Sequences, TokenIds, Tokenizer, sequences
+
+
+class TextGraph:
+    """What text classifiers and sentence encoders have in common.
+
+    Attributes:
+        folder: its files.
+        tokenizer: shared with other graphs that have an equal one.
+        template: special tokens and padding.
+        max_length: longest sequence, special tokens included; None for no limit.
+    """
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        outputs: tuple[str, ...],
+        max_length: int | None,
+        known: dict[str, Tokenizer],
+    ) -> None:
+        """Read everything but the graph.
+
+        Args:
+            folder: its files.
+            outputs: names of the output that is asked for (see ``Session``).
+            max_length: as the config says.
+            known: the tokenizers that are loaded already, by digest; an equal one is shared.
+
+        Raises:
+            ModelError: a file is missing or broken.
+            ConfigError: ``max_length`` leaves no room for text.
+        """
+        self.folder, self._outputs = folder, outputs
+        folder.refuse_impostors()
+        tokenizer = Tokenizer.load(folder.tokenizer)
+        self.tokenizer = known.setdefault(tokenizer.digest, tokenizer)
+        self.template = folder.template(self.tokenizer)
+        self.max_length: Because[int | None] = folder.max_length(max_length)
+        limit, special = self.max_length.value, self.template.num_special
+        if limit is not None and limit <= special:
+            raise ConfigError(
+                f"{limit} leaves no room beside {special} special tokens ({self.max_length.rule})",
+                where=f"{folder.path}, max_length",
+                todo="Choose a larger one",
+            )
+
+    @cached_property
+    def session(self) -> Session:
+        """The loaded graph.
+
+        Raises:
+            ModelError: it can't be loaded, or is not fed with texts.
+        """
+        session = Session(self.folder.onnx, self.folder.tuning, self._outputs)
+        session.require_token_ids()
+        return session
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides an answer."""
+        return sha256(
+            (
+                self.folder.digest,
+                self.tokenizer.digest,
+                tokenizers.__version__,
+                self.template.key,
+                self.max_length.value,
+            )
+        )
+
+    def inputs(self, ids: TokenIds, rows: Ints) -> Sequences:
+        """The padded inputs of some texts; see ``sequences``."""
+        return sequences(ids, rows, self.template, self.max_length.value)

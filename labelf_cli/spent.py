@@ -1,0 +1,49 @@
+"""What answers cost, as data; it adds up."""
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Work that was done for some rows.
+
+    Attributes:
+        texts: distinct texts, blank ones aside.
+        recalled: how many of them were answered from the memo or the work of others.
+        cached: answers of models that came from the cache, one per text and model.
+        calls: of models.
+        tokens: that went through models, special ones included.
+        padding: that went with them.
+        reading, tokenising, models, writing: processor seconds.
+    """
+
+    texts: int = 0
+    recalled: int = 0
+    cached: int = 0
+    calls: int = 0
+    tokens: int = 0
+    padding: int = 0
+    reading: float = 0.0
+    tokenising: float = 0.0
+    models: float = 0.0
+    writing: float = 0.0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        """Both together."""
+        return Spent(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--report``."""
+        return {
+            "distinct_texts": self.texts,
+            "recalled_texts": self.recalled,
+            "cached_answers": self.cached,
+            "model_calls": self.calls,
+            "tokens": self.tokens,
+            "padding": self.padding,
+            "processor_seconds": {
+                part: round(getattr(self, part), 3)
+                for part in ("reading", "tokenising", "models", "writing")
+            },
+        }

@@ -1,0 +1,298 @@
+"""One chunk on its way through the pool: tokenise, run every model, assemble."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelf_cli.answers import GroupAnswers
+from labelf_cli.cache import LogitsCache, Memo, text_keys
+from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.predictions import Answers, Status, accept
+from labelf_cli.schedule import Urgency, Workers, micro_batches
+from labelf_cli.spent import Spent
+from labelf_cli.tokens import Ints, TokenIds, join
+
+# Arrow takes long to make its own scalars of Python's.
+_EMPTY, _NULL = pa.scalar(""), pa.scalar(None, pa.string())
+
+TEXTS_PER_STEP = 256
+"""Texts that are tokenised in one step: enough steps for all workers, each worth its while."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What all chunks share.
+
+    Attributes:
+        groups: the models.
+        models: each model with its place in the output: group and member.
+        batching: of each group.
+        workers: the pool.
+        memo: answers to the latest texts.
+        cache: answers of this run and of others, and each group's models in it.
+    """
+
+    groups: tuple[Group, ...]
+    models: tuple[tuple[int, int, Model], ...]
+    batching: tuple[Because[Batching], ...]
+    workers: Workers
+    memo: "Memo[Work]"
+    cache: LogitsCache | None
+    cached_models: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The distinct texts of a chunk.
+
+    Attributes:
+        distinct: the texts that are classified, each once.
+        places: for each row its text, as a position in ``distinct``; one past the last for a
+            row without a text, [rows] int64.
+    """
+
+    distinct: pa.StringArray
+    places: Ints
+
+    @classmethod
+    def of(cls, texts: pa.StringArray) -> "_Texts":
+        blank = pc.equal(pc.utf8_trim_whitespace(texts), _EMPTY)
+        encoded = pc.if_else(blank, _NULL, texts).dictionary_encode()
+        places = pc.fill_null(encoded.indices, len(encoded.dictionary))
+        return cls(encoded.dictionary, places.to_numpy().astype(np.int64))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of a group.
+
+    Attributes:
+        group: its number.
+        ids: token ids of some texts.
+        rows: which of them it is about, [n] int64.
+        places: their places among the texts of the chunk, [n] int64.
+        lengths: of their sequences, [n] int64.
+    """
+
+    group: int
+    ids: TokenIds
+    rows: Ints
+    places: Ints
+    lengths: Ints
+
+    @property
+    def cells(self) -> int:
+        """Tokens and padding."""
+        return int(self.lengths.max()) * len(self.lengths)
+
+
+class Work:
+    """One chunk. A step that ends submits the steps that it makes possible.
+
+    Its texts are of three kinds: those that the memo knows, those that an earlier chunk is at
+    work on, and its own. When its own are answered, ``_computed`` is done and later chunks may
+    take from it; once the earlier ones are done too, it assembles its answers.
+    """
+
+    def __init__(self, kernel: Kernel, number: int, texts: pa.StringArray) -> None:
+        """Take a chunk's texts; the lower its number, the sooner its calls run."""
+        self._kernel, self._number = kernel, number
+        self._rows = texts
+        self._computed: Future[None] = Future()
+        self._answered: Future[Answers] = Future()
+        self._elsewhere: list[tuple[Work, Ints, Ints]] = []
+        self._own: Ints = np.empty(0, np.int64)
+        self._keys: list[bytes] = []
+        self._spent = Spent()
+        self._open_steps = 0
+        self._lock = Lock()
+
+    def start(self) -> "Future[Answers]":
+        """Let the pool begin."""
+        self._submit([(0, self._number)], [self._prepare])
+        return self._answered
+
+    def _submit(self, urgencies: Sequence[Urgency], steps: Sequence[Callable[[], None]]) -> None:
+        with self._lock:
+            self._open_steps += len(steps)
+        for urgency, step in zip(urgencies, steps, strict=True):
+            self._kernel.workers.submit(urgency, partial(self._run, step), self._drop)
+
+    def _run(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+            with self._lock:
+                self._open_steps -= 1
+                last = not self._open_steps
+            if last:
+                self._settle()
+        except BaseException as error:
+            self._fail(error)
+
+    # Before the models: which texts there are, what is known of them, their tokens.
+
+    def _prepare(self) -> None:
+        kernel = self._kernel
+        self._texts = _Texts.of(self._rows)
+        count = len(self._texts.distinct)
+        self._answers = [GroupAnswers(group, count) for group in kernel.groups]
+        self._keys = text_keys(self._texts.distinct)
+        claim = kernel.memo.claim(self._keys, self, self._arrays())
+        self._own, self._elsewhere = claim.own, claim.elsewhere
+        self._add(Spent(texts=count, recalled=count - len(claim.own)))
+        unknown = [self._unknown(number) for number in range(len(kernel.groups))]
+        by_tokenizer: dict[str, list[int]] = {}
+        for number, group in enumerate(kernel.groups):
+            by_tokenizer.setdefault(group.tokenizer.digest, []).append(number)
+        for numbers in by_tokenizer.values():
+            self._submit_tokenising(numbers, [unknown[number] for number in numbers])
+
+    def _arrays(self) -> list[np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+        return [array for answers in self._answers for array in answers.arrays]
+
+    def _unknown(self, number: int) -> Ints:
+        """Places of the own texts that a group has to answer; what the cache knows is filled in."""
+        cache, own = self._kernel.cache, self._own
+        if cache is None:
+            return own
+        answers, keys = self._answers[number], [self._keys[place] for place in own.tolist()]
+        known = np.zeros(len(own), np.int64)
+        for model, logits in zip(self._kernel.cached_models[number], answers.logits, strict=True):
+            found, lengths, its_logits = cache.get(model, keys, logits.shape[1])
+            answers.lengths[own[found]], logits[own[found]] = lengths, its_logits
+            known[found] += 1
+            self._add(Spent(cached=len(found)))
+        return own[known < len(answers.logits)]
+
+    def _submit_tokenising(self, numbers: list[int], unknown: list[Ints]) -> None:
+        """Encode the texts once for all groups that share a tokenizer, some texts a step."""
+        places = np.unique(np.concatenate(unknown)) if len(unknown) > 1 else unknown[0]
+        if not len(places):
+            return
+        starts = range(0, len(places), TEXTS_PER_STEP)
+        parts: list[TokenIds | None] = [None] * len(starts)
+
+        def tokenise(part: int) -> None:
+            its = places[starts[part] : starts[part] + TEXTS_PER_STEP]
+            began = time.thread_time()
+            texts = self._texts.distinct.take(pa.array(its)).to_pylist()
+            ids = self._kernel.groups[numbers[0]].tokenizer.encode(texts)
+            self._add(Spent(tokenising=time.thread_time() - began))
+            with self._lock:
+                parts[part] = ids
+                done = [ids for ids in parts if ids is not None]
+            if len(done) == len(parts):
+                self._submit_calls(numbers, unknown, places, join(done))
+
+        steps = [partial(tokenise, part) for part in range(len(parts))]
+        self._submit([(0, self._number)] * len(steps), steps)
+
+    # The models.
+
+    def _submit_calls(
+        self, numbers: list[int], unknown: list[Ints], places: Ints, ids: TokenIds
+    ) -> None:
+        for number, its in zip(numbers, unknown, strict=True):
+            answers = self._answers[number]
+            answers.lengths[places] = answers.group.template.lengths(ids, None)
+            asked = answers.to_ask(its)
+            rows = np.searchsorted(places, asked)
+            lengths = answers.group.template.lengths(ids, answers.group.max_length.value)[rows]
+            batches = micro_batches(
+                lengths, self._kernel.batching[number].value, answers.group.token_budget
+            )
+            calls = [_Call(number, ids, rows[b], asked[b], lengths[b]) for b in batches]
+            urgencies = [(1, self._number, -call.cells) for call in calls]
+            self._submit(urgencies, [partial(self._call, call) for call in calls])
+
+    def _call(self, call: _Call) -> None:
+        began = time.thread_time()
+        answers = self._answers[call.group]
+        answered = answers.ask(call.ids, call.rows, call.places)
+        models = time.thread_time() - began
+        tokens = int(call.lengths.sum())
+        self._add(Spent(calls=1, tokens=tokens, padding=call.cells - tokens, models=models))
+        if (cache := self._kernel.cache) is not None:
+            keys = [self._keys[place] for place in answered.tolist()]
+            for model, logits in zip(
+                self._kernel.cached_models[call.group], answers.logits, strict=True
+            ):
+                cache.put(model, keys, answers.lengths[answered], logits[answered])
+
+    def _add(self, spent: Spent) -> None:
+        with self._lock:
+            self._spent += spent
+
+    # After the models.
+
+    def _settle(self) -> None:
+        """The own texts are answered: keep that, and wait for the other chunks."""
+        broke = np.zeros(len(self._own), bool)
+        for answers in self._answers:
+            broke |= answers.broke(self._own)
+        self._kernel.memo.keep(self._keys, self._own[~broke], self._arrays())
+        self._kernel.memo.release(self._keys, self)
+        self._computed.set_result(None)
+        self._open_steps = len(self._elsewhere) + 1
+        for other, _, _ in self._elsewhere:
+            other._computed.add_done_callback(lambda _: self._end_step())
+        self._end_step()
+
+    def _end_step(self) -> None:
+        with self._lock:
+            self._open_steps -= 1
+            if self._open_steps:
+                return
+        try:
+            for other, here, there in self._elsewhere:
+                other._computed.result()
+                for mine, its in zip(self._answers, other._answers, strict=True):
+                    mine.borrow(its, here, there)
+            self._elsewhere = []
+            self._answered.set_result(self._assemble())
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Let whoever waits know, and let the texts be claimed anew."""
+        self._kernel.memo.release(self._keys, self)
+        for future in (self._computed, self._answered):
+            with self._lock:
+                if not future.done():
+                    future.set_exception(error)
+
+    def _drop(self) -> None:
+        """Leave nobody waiting for a chunk whose steps the closing pool has dropped."""
+        self._fail(CancelledError())
+
+    def _assemble(self) -> Answers:
+        """Answers per distinct text to answers per row."""
+        places = self._texts.places
+        texts = len(self._texts.distinct)
+        status = np.zeros(texts + 1, np.uint8)
+        status[texts] = Status.EMPTY
+        reasons: dict[int, list[str]] = {}
+        scores, accepted = [], []
+        for group, member, model in self._kernel.models:
+            found, its_status, failures = self._answers[group].of_model(member)
+            np.maximum(status, its_status, out=status)
+            for place, reason in failures.items():
+                reasons.setdefault(place, []).append(f"{model.name}: {reason}")
+            scores.append(found[places])
+            accepted.append(accept(found, model.rules).take(places))
+        errors = _error_column(reasons, places)
+        return Answers(tuple(scores), tuple(accepted), status[places], errors, self._spent)
+
+
+def _error_column(reasons: dict[int, list[str]], places: Ints) -> pa.StringArray:
+    """The reasons of the failed texts, spread over the rows; null for the others."""
+    failed = pa.array(list(reasons), pa.int64())
+    texts = pa.array(["; ".join(its) for its in reasons.values()], pa.string())
+    return texts.take(pc.index_in(pa.array(places), failed))
