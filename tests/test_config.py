@@ -50,11 +50,12 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
         "labels": ["a", "b"],
         "on_long": "error",
         "max_length": 256,
+        "token_budget": 512,
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
     (model,) = load(tmp_path, f"{ONE_MODEL}{lines}thresholds.Billing = 0.4").models
     dumped = model.model_dump(mode="json", exclude={"name", "path"})
-    assert dumped == said | {"thresholds": {"Billing": 0.4}}
+    assert dumped == said | {"thresholds": {"Billing": 0.4}, "encoder": None}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,13 @@ def test_a_path_is_relative_to_the_config_file_however_that_is_named(tmp_path: P
     load(tmp_path, ONE_MODEL)
     config = load_config(Path(os.path.relpath(tmp_path / "models.toml")))
     assert config.models[0].path == tmp_path / "models/product"
+
+
+def test_so_is_an_encoder_wherever_it_is_named(tmp_path: Path) -> None:
+    defaults = '[defaults]\nencoder = "encoders/a"\n'
+    own = '[[models]]\nname = "own"\npath = "own"\nencoder = "encoders/b"\n'
+    models = load(tmp_path, defaults + own + ONE_MODEL).models
+    assert [m.encoder for m in models] == [tmp_path / "encoders/b", tmp_path / "encoders/a"]
 
 
 def test_defaults_hold_for_the_models_that_say_nothing_else(tmp_path: Path) -> None:

@@ -6,21 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pyarrow as pa
 import pytest
 from conftest import SHARED, needs_shared
 from tokenizers import Tokenizer as HfTokenizer
 
 from labelf_cli.chunk import TEXT, Chunk
-from labelf_cli.classifiers.interface import Batching, Because, Group
+from labelf_cli.classifiers.encoder import Embedder, Encoder
+from labelf_cli.classifiers.interface import Batching
 from labelf_cli.classifiers.onnx import OnnxClassifier
-from labelf_cli.classifiers.probe import find_batching
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
-from labelf_cli.tokens import Ints, TokenIds, Tokenizer, sequences
+from labelf_cli.tokens import Tokenizer
 
 pytestmark = needs_shared
 
@@ -119,32 +118,9 @@ class TestTweetEmotion:
         assert answers.scores[0][0].tobytes() == answers.scores[0][1].tobytes()
 
 
-class MeanPooled(Group):
-    """The sentence encoder as its ``modules.json`` says: the mean of the tokens' vectors."""
-
-    def __init__(self) -> None:
-        self.models = ()
-        self.tokenizer = Tokenizer.load(MINILM / "tokenizer.json")
-        self.template = self.tokenizer.template(0, pad_left=False, cut_left=False)
-        self.max_length = Because(512, "max_position_embeddings")
-        path = MINILM / "onnx/model_quantized.onnx"
-        self.num_bytes = path.stat().st_size
-        self._session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-    def load(self) -> Because[Batching]:
-        return find_batching(self)
-
-    def logits(self, ids: TokenIds, rows: Ints) -> tuple[np.ndarray, ...]:
-        inputs = sequences(ids, rows, self.template, self.max_length.value)
-        feeds = {i.name: getattr(inputs, i.name) for i in self._session.get_inputs()}
-        (vectors,) = self._session.run(["last_hidden_state"], feeds)
-        mask = inputs.attention_mask[:, :, None].astype(np.float32)
-        return ((vectors * mask).sum(axis=1) / mask.sum(axis=1),)
-
-
 class TestMiniLm:
     def test_quantised_on_the_fly_it_gets_one_text_a_call(self) -> None:
-        batching, rule = MeanPooled().load()
+        batching, rule = Embedder(Encoder(MINILM, None, {})).load()
         assert batching is Batching.ONE_TEXT
         assert rule.startswith("texts that share a call moved logits by up to ")
 

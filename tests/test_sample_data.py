@@ -198,4 +198,4 @@ def test_retraining_gives_the_same_answers_again(tmp_path: Path) -> None:
         np.array([[row[column] for column in scores] for row in rows], np.float32)
         for rows in (old, new)
     )
-    np.testing.assert_allclose(new_scores, old_scores, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(new_scores, old_scores, rtol=0, atol=1e-3)

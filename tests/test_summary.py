@@ -104,6 +104,8 @@ def test_a_sum_holds_the_models_and_the_seconds_of_both() -> None:
 def test_the_report_is_json_with_the_commonest_label_first() -> None:
     timed = summary(TEXTS) + Summary(seconds=1.5)
     report = json.loads(json.dumps(timed.as_json()))
+    assert report.pop("spent")["distinct_texts"] == 0
+    assert report.pop("loading_seconds") == 0
     assert report == {
         "rows": 5,
         "statuses": {"ok": 2, "truncated": 1, "empty": 1, "failed": 1},

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import mmap
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +62,21 @@ _RESERVED_POSITIONS = {
 def sha256(decides: tuple[object, ...]) -> str:
     """Hash of plain values, by what Python shows of them."""
     return hashlib.sha256(repr(decides).encode()).hexdigest()
+
+
+# Key and tag of a StringStringEntryProto {"location": …}, as onnx.proto lays it down: where a
+# tensor's external data is. What follows is the string, with its length before it.
+_LOCATION = re.compile(rb"\x0a\x08location\x12")
+
+
+def _string_at(graph: mmap.mmap, start: int) -> bytes:
+    """A string of the protobuf wire format, of less than 2**14 bytes."""
+    length = graph[start]
+    start += 1
+    if length >= 0x80:
+        length += (graph[start] - 1) << 7
+        start += 1
+    return graph[start : start + length]
 
 
 @dataclass(frozen=True)
@@ -168,18 +185,14 @@ class ModelFolder:
 
     @cached_property
     def graph_files(self) -> tuple[Path, ...]:
-        """The graph and its external data: the files beside it whose names stand in it."""
-        beside = sorted(f for f in self.onnx.parent.rglob("*") if f.is_file() and f != self.onnx)
+        """The graph and its external data."""
         with (
             self.onnx.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as g,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as graph,
         ):
-            named = [
-                f
-                for f in beside
-                if g.find(f.relative_to(self.onnx.parent).as_posix().encode()) >= 0
-            ]
-        return (self.onnx, *named)
+            names = {_string_at(graph, found.end()) for found in _LOCATION.finditer(graph)}
+        beside = sorted(self.onnx.parent / os.fsdecode(name) for name in names)
+        return (self.onnx, *(path for path in beside if path.is_file()))
 
     @property
     def num_bytes(self) -> int:

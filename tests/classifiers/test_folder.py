@@ -1,14 +1,30 @@
 """A model folder: which file is the graph, and what its files say about the model."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from conftest import WORDS, write_tokenizer
+from onnx import TensorProto, helper
 
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.errors import ModelError
+from labelf_cli.tokens import Tokenizer
 
 CHOOSE = 'Choose with file = "…" in the config'
+
+
+def write_graph_with_data(path: Path, locations: Sequence[str]) -> None:
+    """A graph whose weights stand in other files."""
+    weights = []
+    for number, location in enumerate(locations):
+        tensor = TensorProto(name=f"w{number}", data_type=TensorProto.FLOAT, dims=[1])
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        weights.append(tensor)
+    graph = helper.make_graph([], "made_for_a_test", [], [], weights)
+    path.write_bytes(helper.make_model(graph).SerializeToString())
 
 
 def put(folder: Path, *names: str) -> None:
@@ -86,9 +102,13 @@ class TestFind:
         )
 
     def test_its_size_counts_external_data(self, tmp_path: Path) -> None:
-        for name, size in (("model.onnx", 5), ("model.onnx_data", 3), ("tokenizer.json", 2)):
-            (tmp_path / name).write_bytes(b"." * size)
-        assert ModelFolder.find(tmp_path, None).num_bytes == 8
+        names = ("b.bin", "old_data", "data/" + "a" * 200)
+        put(tmp_path, *names)
+        write_graph_with_data(tmp_path / "model.onnx", [names[0], names[2], "absent"])
+        folder = ModelFolder.find(tmp_path, None)
+        assert folder.graph_files == tuple(tmp_path / n for n in ("model.onnx", names[0], names[2]))
+        (tmp_path / names[0]).write_bytes(b"...")
+        assert folder.num_bytes == (tmp_path / "model.onnx").stat().st_size + 3
 
 
 @pytest.mark.parametrize("name", ["config", "tokenizer_config"])
@@ -206,9 +226,12 @@ class TestMaxLength:
 
 
 @pytest.mark.parametrize(
-    ("written", "token"), [("<pad>", "<pad>"), ({"content": "[PAD]"}, "[PAD]"), (None, None)]
+    ("written", "pad_id"),
+    [("my", WORDS.index("my")), ({"content": "tv"}, WORDS.index("tv")), (None, 7), ("<none>", 7)],
 )
 def test_the_padding_token_is_read_in_both_ways_of_writing(
-    tmp_path: Path, written: object, token: str | None
+    tmp_path: Path, written: object, pad_id: int
 ) -> None:
-    assert described(tmp_path, None, {"pad_token": written}).pad_token() == token
+    folder = described(tmp_path, {"pad_token_id": 7}, {"pad_token": written})
+    write_tokenizer(folder.tokenizer)
+    assert folder.template(Tokenizer.load(folder.tokenizer)).pad_id == pad_id

@@ -30,11 +30,15 @@ class FakeGroup(Group):
         self.tokenizer = tokenizer
         self.template = tokenizer.template(0, pad_left=False, cut_left=False)
         self.max_length = Because(None, "no limit known")
-        self.num_bytes = 0
+        self.num_bytes, self.token_budget = 0, 1024
         self.models = tuple(_model(name) for name in answers)
         self.calls: list[list[int]] = []
         self.ids: list[int] = []
         self._answers = tuple(answers.values())
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        return tuple(model.name for model in self.models)
 
     def load(self) -> Because[Batching]:
         return find_batching(self)

@@ -235,7 +235,10 @@ def test_a_report_says_what_happened(labelf: Labelf, config: Path, work: Path) -
     arguments = ("-q", "--report", "run.json")
     rows = rows_of(succeeds(labelf("classify", "-", "-c", config, *arguments, stdin=THREE)))
     report = json.loads((work / "run.json").read_bytes())
-    assert report.pop("seconds") > 0
+    assert report.pop("seconds") > report.pop("loading_seconds") > 0
+    spent = report.pop("spent")
+    assert (spent["distinct_texts"], spent["model_calls"]) == (2, 1)
+    assert set(spent["processor_seconds"]) == {"reading", "tokenising", "models", "writing"}
     labels = [row["m.label"] for row in rows if row["m.label"]]
     assert report == {
         "rows": 3,
