@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
 from labelf_cli.config import Config
-from labelf_cli.jobs.train import to_onnx
+from labelf_cli.training.bag import to_onnx
 
 # The machine that runs the tests may be slow or shared.
 settings.register_profile("labelf", deadline=None, derandomize=True, print_blob=True)
@@ -74,12 +74,10 @@ def write_model(tmp_path: Path) -> WriteModel:
         folder = tmp_path / "models" / name
         folder.mkdir(parents=True)
         random = np.random.default_rng(seed)
-        weights = random.normal(size=(len(labels), len(words)))
+        weights = random.normal(size=(len(labels), len(words))).T
         if nan_word is not None:
-            weights[:, words.index(nan_word)] = np.nan
-        if len(labels) == 1:
-            weights = np.vstack([weights, weights])
-        graph = to_onnx(weights, random.normal(size=len(weights)))
+            weights[words.index(nan_word)] = np.nan
+        graph = to_onnx(weights, random.normal(size=len(labels)))
         if moves:
             _make_it_move(graph, moves)
         (folder / "model.onnx").write_bytes(graph.SerializeToString())

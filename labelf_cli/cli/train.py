@@ -30,6 +30,14 @@ def train(
             help="The model's folder; with several label columns, one folder each under it.",
         ),
     ],
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Frozen sentence encoder whose embeddings the models are heads over; "
+            "without one, a bag of subwords.",
+        ),
+    ] = None,
     text_column: TextColumn = None,
     input_format: Annotated[
         Format | None, typer.Option(help="Instead of what the suffix says.")
@@ -52,6 +60,7 @@ def train(
         text_columns=tuple(text_column or ("text",)),
         format=input_format,
         folds=folds,
+        encoder=encoder,
     )
     _show(job.train(settings))
 

@@ -1,12 +1,10 @@
-"""Train small classifiers from a labelled table: a linear bag of subwords, without torch.
+"""Train small classifiers from a labelled table, without torch: logistic regression on texts.
 
-A Unigram tokenizer is trained on the texts, each text becomes the counts of its pieces divided by
-the root of their number, and a logistic regression is fitted on them. The result is a model folder
-like any other: ``model.onnx``, ``tokenizer.json``, ``config.json``.
+Its features are a bag of subwords, or the embeddings of a frozen encoder. The result is a model
+folder like any other: ``model.onnx``, ``config.json``, and a tokenizer where it has its own.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,34 +12,26 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from scipy.sparse import csr_matrix
+from onnx import ModelProto
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
-from tokenizers import Tokenizer as HfTokenizer
-from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from labelf_cli.chunk import TEXT
 from labelf_cli.errors import InputError, OutputError
 from labelf_cli.formats import Format
 from labelf_cli.sources.interface import ReadOptions, require_columns
 from labelf_cli.sources.table import Inputs, input_format
-from labelf_cli.tokens import TokenIds, Tokenizer
+from labelf_cli.training.bag import BagOfSubwords
+from labelf_cli.training.head import EncoderHead
+from labelf_cli.training.interface import Features, Recipe, Weights
 
-PAD, UNKNOWN = "<pad>", "<unk>"
-
-# Chosen on Banking77's training file by cross-validation.
-VOCABULARY = 8000
-INVERSE_REGULARISATION = 30.0
 FOLDS = 5
 
 # Of the gradient. At scikit-learn's default, two processors that add in another order end 0.04
 # apart in a probability; at the first of these, 0.0001. Folds are only counted.
 TOLERANCE, FOLD_TOLERANCE = 1e-7, 1e-4
-
-_OPSET, _IR_VERSION = 17, 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,7 @@ class TrainSettings:
         text_columns: what is classified; several are joined by a newline.
         format: of the inputs; None for what their names say.
         folds: of the cross-validation; fewer than two for none.
+        encoder: folder of the frozen encoder; None for a bag of subwords.
     """
 
     inputs: tuple[str, ...]
@@ -63,6 +54,7 @@ class TrainSettings:
     text_columns: tuple[str, ...] = ("text",)
     format: Format | None = None
     folds: int = FOLDS
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,48 +79,63 @@ class Trained:
 
 
 def train(settings: TrainSettings) -> list[Trained]:
-    """Train one model per label column, with one tokenizer between them.
+    """Train one model per label column, on the same features.
 
     Raises:
-        UsageError: the table or the output can't be used.
+        UsageError: the table, the encoder or the output can't be used.
     """
     texts, columns = _read(settings)
-    tokenizer_json = train_tokenizer(texts)
-    tokenizer = Tokenizer(tokenizer_json.encode())
-    features = _features(tokenizer.encode(texts), tokenizer.vocab_size)
+    recipe = BagOfSubwords(texts) if settings.encoder is None else EncoderHead(settings.encoder)
+    features = recipe.features(texts)
     several = len(columns) > 1
     trained = []
     for column, labels in columns.items():
         folder = settings.output / column if several else settings.output
         labelled = np.flatnonzero([label is not None for label in labels])
-        trained.append(
-            _train_one(
-                features[labelled],
-                np.array([labels[row] for row in labelled]),
-                np.unique([texts[row] for row in labelled], return_inverse=True)[1],
-                settings.folds,
-                folder,
-            )
+        examples = _Examples(
+            features[labelled],
+            np.array([labels[row] for row in labelled]),
+            np.unique([texts[row] for row in labelled], return_inverse=True)[1],
         )
+        trained.append(_train_one(examples, recipe, settings.folds, folder))
     for card, model in trained:
-        _write(card, tokenizer_json, model)
+        _write(card, recipe, model)
     return [card for card, _ in trained]
 
 
+@dataclass(frozen=True)
+class _Examples:
+    """What one model learns from.
+
+    Attributes:
+        features: one row per text, [texts × features].
+        labels: [texts].
+        texts: numbers the distinct texts, [texts] int64.
+    """
+
+    features: Features
+    labels: npt.NDArray[np.str_]
+    texts: npt.NDArray[np.int64]
+
+
 def _train_one(
-    features: csr_matrix,
-    labels: npt.NDArray[np.str_],
-    texts: npt.NDArray[np.int64],
-    folds: int,
-    folder: Path,
+    examples: _Examples, recipe: Recipe, folds: int, folder: Path
 ) -> tuple[Trained, ModelProto]:
-    """Fit one model; ``texts`` numbers the distinct texts of the rows."""
-    model = _fit(features, labels, TOLERANCE)
-    accuracy, macro_f1, folds = _cross_validate(features, labels, texts, folds)
-    names, counts = np.unique(labels, return_counts=True)
+    weights, bias = _linear(_fit(examples.features, examples.labels, recipe, TOLERANCE))
+    accuracy, macro_f1, folds = _cross_validate(examples, recipe, folds)
+    names, counts = np.unique(examples.labels, return_counts=True)
     by_label = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    card = Trained(folder, len(labels), by_label, accuracy, macro_f1, folds)
-    return card, to_onnx(model.coef_, model.intercept_)
+    card = Trained(folder, len(examples.labels), by_label, accuracy, macro_f1, folds)
+    return card, recipe.graph(weights, bias)
+
+
+def _linear(model: LogisticRegression) -> tuple[Weights, Weights]:
+    """Weights [features × labels] and bias [labels]; scikit-learn keeps one row for two labels."""
+    weights, bias = model.coef_.T, model.intercept_
+    if len(bias) == 1:  # softmax over (0, z) is the sigmoid of z
+        weights = np.hstack([np.zeros_like(weights), weights])
+        bias = np.concatenate([[0.0], bias])
+    return weights, bias
 
 
 def _read(settings: TrainSettings) -> tuple[list[str], dict[str, list[str | None]]]:
@@ -157,149 +164,48 @@ def _read(settings: TrainSettings) -> tuple[list[str], dict[str, list[str | None
     return table[TEXT].to_pylist(), columns
 
 
-def train_tokenizer(texts: Sequence[str]) -> str:
-    """A Unigram tokenizer for these texts, as the content of ``tokenizer.json``.
-
-    The trainer's scores differ from run to run in their last digits, and with them the order of
-    the pieces; rounded and sorted they are the same every time.
-    """
-    tokenizer = HfTokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
-    )
-    trainer = trainers.UnigramTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[PAD, UNKNOWN],
-        unk_token=UNKNOWN,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    content = json.loads(tokenizer.to_str())
-    special, pieces = content["model"]["vocab"][:2], content["model"]["vocab"][2:]
-    rounded = [[piece, round(score, 2)] for piece, score in pieces]
-    content["model"]["vocab"] = special + sorted(rounded, key=lambda p: (-p[1], p[0]))
-    return json.dumps(content, ensure_ascii=False, indent=1)
-
-
-def _features(ids: TokenIds, vocab_size: int) -> csr_matrix:
-    """Piece counts divided by the root of their number, [texts × vocabulary] float64."""
-    weights = np.repeat(1 / np.sqrt(np.maximum(ids.lengths, 1)), ids.lengths)
-    ends = np.concatenate(([0], np.cumsum(ids.lengths)))
-    features = csr_matrix((weights, ids.flat, ends), shape=(len(ids.lengths), vocab_size))
-    features.sum_duplicates()
-    return features
-
-
 def _fit(
-    features: csr_matrix, labels: npt.NDArray[np.str_], tolerance: float
+    features: Features, labels: npt.NDArray[np.str_], recipe: Recipe, tolerance: float
 ) -> LogisticRegression:
     # The products are too small for more than one thread, and the sums then do not depend on cores.
     with threadpool_limits(1):
-        model = LogisticRegression(C=INVERSE_REGULARISATION, tol=tolerance, max_iter=10_000)
+        model = LogisticRegression(C=recipe.inverse_regularisation, tol=tolerance, max_iter=10_000)
         return model.fit(features, labels)
 
 
 def _cross_validate(
-    features: csr_matrix,
-    labels: npt.NDArray[np.str_],
-    texts: npt.NDArray[np.int64],
-    folds: int,
+    examples: _Examples, recipe: Recipe, folds: int
 ) -> tuple[float | None, float | None, int]:
     """Accuracy and macro F1 on held-out folds, and the number of folds."""
+    features, labels, texts = examples.features, examples.labels, examples.texts
     texts_per_label = [len(set(texts[labels == label])) for label in np.unique(labels)]
     folds = min(folds, *texts_per_label)
     if folds < 2:
         return None, None, 0
     predicted = labels.copy()
     for seen, unseen in StratifiedGroupKFold(folds).split(features, labels, texts):
-        predicted[unseen] = _fit(features[seen], labels[seen], FOLD_TOLERANCE).predict(
-            features[unseen]
-        )
+        model = _fit(features[seen], labels[seen], recipe, FOLD_TOLERANCE)
+        predicted[unseen] = model.predict(features[unseen])
     f1 = f1_score(labels, predicted, average="macro", zero_division=0)
     return float(accuracy_score(labels, predicted)), float(f1), folds
 
 
-def to_onnx(
-    coefficients: npt.NDArray[np.float64], intercepts: npt.NDArray[np.float64]
-) -> ModelProto:
-    """The graph: ``input_ids``, ``attention_mask`` → ``logits``.
-
-    The weights of a text's pieces are added up over the first axis, which onnxruntime does one row
-    after the other, so that padding, whose row is zero, can't move a bit.
-
-    Args:
-        coefficients: of the logistic regression, [labels × pieces], or [1 × pieces] for two.
-        intercepts: [labels], or [1] for two.
-    """
-    if len(intercepts) == 1:  # softmax over (0, z) is the sigmoid of z
-        coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
-        intercepts = np.concatenate([[0.0], intercepts])
-    weights = coefficients.T.astype(np.float32)
-    weights[0] = 0  # padding
-    constants = {
-        "weights": weights,
-        "bias": intercepts.astype(np.float32),
-        "first_axis": np.array([0]),
-        "second_axis": np.array([1]),
-        "one": np.array(1, np.float32),
-    }
-    shape = ["batch", "sequence"]
-    graph = helper.make_graph(
-        _nodes(),
-        "bag_of_subwords",
-        [
-            helper.make_tensor_value_info(name, TensorProto.INT64, shape)
-            for name in ("input_ids", "attention_mask")
-        ],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(intercepts)])],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    return helper.make_model(
-        graph,
-        producer_name="labelf",
-        ir_version=_IR_VERSION,
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-    )
-
-
-def _nodes() -> list[NodeProto]:
-    """The operators, in the order in which they run."""
-    return [
-        helper.make_node("Mul", ["input_ids", "attention_mask"], ["pieces"]),
-        helper.make_node("Transpose", ["pieces"], ["by_place"], perm=[1, 0]),
-        helper.make_node("Gather", ["weights", "by_place"], ["rows"], axis=0),
-        helper.make_node("ReduceSum", ["rows", "first_axis"], ["sum"], keepdims=0),
-        helper.make_node("ReduceSum", ["attention_mask", "second_axis"], ["count"], keepdims=1),
-        helper.make_node("Cast", ["count"], ["number"], to=TensorProto.FLOAT),
-        helper.make_node("Max", ["number", "one"], ["at_least_one"]),
-        helper.make_node("Sqrt", ["at_least_one"], ["root"]),
-        helper.make_node("Div", ["sum", "root"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "bias"], ["logits"]),
-    ]
-
-
-def _write(card: Trained, tokenizer_json: str, model: ModelProto) -> None:
+def _write(card: Trained, recipe: Recipe, model: ModelProto) -> None:
     labels = list(card.labels)
-    config = {
-        "model_type": "labelf-bag-of-subwords",
+    config = recipe.config() | {
         "problem_type": "single_label_classification",
         "id2label": {str(i): label for i, label in enumerate(labels)},
         "label2id": {label: i for i, label in enumerate(labels)},
-        "pad_token_id": 0,
     }
-    tokenizer_config = {"pad_token": PAD, "unk_token": UNKNOWN, "model_max_length": int(1e30)}
     training = {key: value for key, value in asdict(card).items() if key != "path"}
+    files = recipe.files() | {
+        name: json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        for name, content in (("config.json", config), ("training.json", training))
+    }
     try:
         card.path.mkdir(parents=True, exist_ok=True)
         (card.path / "model.onnx").write_bytes(model.SerializeToString())
-        (card.path / "tokenizer.json").write_text(tokenizer_json, "utf-8")
-        for name, content in (
-            ("config.json", config),
-            ("tokenizer_config.json", tokenizer_config),
-            ("training.json", training),
-        ):
-            text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        for name, text in files.items():
             (card.path / name).write_text(text, "utf-8")
     except OSError as error:
         raise OutputError(

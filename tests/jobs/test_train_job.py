@@ -21,9 +21,10 @@ from labelf_cli.chunk import TEXT, Chunk
 from labelf_cli.classifiers.interface import Batching
 from labelf_cli.config import Config
 from labelf_cli.errors import InputError, OutputError
-from labelf_cli.jobs.train import INVERSE_REGULARISATION, Trained, TrainSettings, train
+from labelf_cli.jobs.train import TOLERANCE, Trained, TrainSettings, train
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
+from labelf_cli.training.bag import BagOfSubwords
 
 Row = Sequence[str]
 
@@ -103,7 +104,7 @@ class TestScores:
         unseen = [text for text, _ in rows_of(labels, 100, seed=1)] + ["tv", "日本", "my my my"]
         tokenizer = HfTokenizer.from_file(str(tmp_path / "m/tokenizer.json"))
         expected = (
-            LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000)
+            LogisticRegression(C=BagOfSubwords.inverse_regularisation, tol=TOLERANCE, max_iter=9999)
             .fit(self.features(tokenizer, [text for text, _ in rows]), [label for _, label in rows])
             .predict_proba(self.features(tokenizer, unseen))
         )

@@ -1,0 +1,67 @@
+"""A head over a frozen encoder: the features of a text are its embedding."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from onnx import ModelProto, TensorProto, helper
+
+from labelf_cli.chunk import TEXT, chunks
+from labelf_cli.classifiers.encoder import ENCODER_KEY, Embedder, Encoder
+from labelf_cli.cores import usable_cores
+from labelf_cli.labeller import Labeller
+from labelf_cli.training import graph
+from labelf_cli.training.interface import Recipe, Weights
+
+_CHUNK_ROWS, _CHUNK_BYTES = 1024, 4 << 20
+
+
+class EncoderHead(Recipe):
+    """Embeddings by the kernel that classifies, so that training and use see the same bits."""
+
+    inverse_regularisation = 30.0
+
+    def __init__(self, path: Path) -> None:
+        """Read an encoder's files.
+
+        Raises:
+            ModelError: a file is missing or broken.
+        """
+        self._encoder = Encoder(path, None, {})
+        self._scale = 1.0
+
+    def features(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """See ``Recipe.features``; of mean square 1, as regularisation counts on."""
+        batch = pa.record_batch({TEXT: pa.array(texts, pa.string())})
+        with Labeller([Embedder(self._encoder)], usable_cores()) as labeller:
+            its = labeller.load().label(chunks([batch], _CHUNK_ROWS, _CHUNK_BYTES))
+            embeddings = np.concatenate([answers.scores[0] for _, answers in its])
+        features = embeddings.astype(np.float64)
+        self._scale = 1 / float(np.sqrt(np.square(features).sum(axis=1).mean()))
+        return features * self._scale
+
+    def graph(self, weights: Weights, bias: Weights) -> ModelProto:
+        """See ``Recipe.graph``: ``embedding`` → ``logits``."""
+        width, labels = weights.shape
+        constants = {
+            "weights": (weights * self._scale).astype(np.float32),
+            "bias": bias.astype(np.float32),
+        }
+        return graph.model(
+            "head",
+            [helper.make_node("Gemm", ["embedding", "weights", "bias"], ["logits"])],
+            [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", labels])],
+            constants,
+        )
+
+    def config(self) -> dict[str, Any]:
+        """See ``Recipe.config``."""
+        return {"model_type": "labelf-encoder-head", ENCODER_KEY: self._encoder.identity}
+
+    def files(self) -> dict[str, str]:
+        """See ``Recipe.files``."""
+        return {}
