@@ -84,7 +84,7 @@ class ModelDefaults(Settings):
         None,
         ge=1,
         description="Tokens in one call, padding included. It changes the speed and no score; "
-        "omitted: what labelf optimize found, or 1024.",
+        "omitted: what labelf optimize found, or 512.",
     )
 
 

@@ -22,8 +22,8 @@ from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"
 TUNING = "labelf.json"
-TOKEN_BUDGET = 1024
-"""Tokens in one call, padding included. More makes long texts no faster and short ones little."""
+TOKEN_BUDGET = 512
+"""Tokens in one call, padding included. 1024 was 6% slower for MiniLM, 2048 a fifth."""
 
 
 class Tuning(Settings):
