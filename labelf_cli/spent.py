@@ -3,6 +3,8 @@
 from dataclasses import astuple, dataclass
 from typing import Any
 
+PARTS = ("reading", "tokenising", "models", "bookkeeping", "writing")
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -16,6 +18,7 @@ class Spent:
         tokens: that went through models, special ones included.
         padding: that went with them.
         reading, tokenising, models, writing: processor seconds.
+        bookkeeping: those for finding equal texts, looking answers up, ranking predictions.
     """
 
     texts: int = 0
@@ -27,6 +30,7 @@ class Spent:
     reading: float = 0.0
     tokenising: float = 0.0
     models: float = 0.0
+    bookkeeping: float = 0.0
     writing: float = 0.0
 
     def __add__(self, other: "Spent") -> "Spent":
@@ -42,8 +46,15 @@ class Spent:
             "model_calls": self.calls,
             "tokens": self.tokens,
             "padding": self.padding,
-            "processor_seconds": {
-                part: round(getattr(self, part), 3)
-                for part in ("reading", "tokenising", "models", "writing")
-            },
+            "processor_seconds": {part: round(n, 3) for part, n in self.parts.items()},
         }
+
+    @property
+    def padding_share(self) -> float:
+        """Of all that went through models."""
+        return self.padding / max(self.tokens + self.padding, 1)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Processor seconds, in the order in which a row comes by."""
+        return {part: getattr(self, part) for part in PARTS}

@@ -176,6 +176,11 @@ class Tokenizer:
         found = self._tokenizer.token_to_id(token)
         return None if found is None else int(found)
 
+    def words(self) -> list[str]:
+        """The pieces of the vocabulary that may be words, sorted; never none."""
+        bare = (piece.lstrip("▁Ġ#") for piece in self._tokenizer.get_vocab())
+        return sorted({piece for piece in bare if len(piece) > 1 and piece.isalpha()}) or ["a"]
+
     def _probe_texts(self) -> Iterator[str]:
         """Texts one of which has tokens, whatever the vocabulary."""
         yield "a"

@@ -139,6 +139,7 @@ class Work:
     # Before the models: which texts there are, what is known of them, their tokens.
 
     def _prepare(self) -> None:
+        began = time.thread_time()
         kernel = self._kernel
         self._texts = _Texts.of(self._rows)
         count = len(self._texts.distinct)
@@ -151,6 +152,7 @@ class Work:
         by_tokenizer: dict[str, list[int]] = {}
         for number, group in enumerate(kernel.groups):
             by_tokenizer.setdefault(group.tokenizer.digest, []).append(number)
+        self._add(Spent(bookkeeping=time.thread_time() - began))
         for numbers in by_tokenizer.values():
             self._submit_tokenising(numbers, [unknown[number] for number in numbers])
 
@@ -274,6 +276,7 @@ class Work:
 
     def _assemble(self) -> Answers:
         """Answers per distinct text to answers per row."""
+        began = time.thread_time()
         places = self._texts.places
         texts = len(self._texts.distinct)
         status = np.zeros(texts + 1, np.uint8)
@@ -288,6 +291,7 @@ class Work:
             scores.append(found[places])
             accepted.append(accept(found, model.rules).take(places))
         errors = _error_column(reasons, places)
+        self._add(Spent(bookkeeping=time.thread_time() - began))
         return Answers(tuple(scores), tuple(accepted), status[places], errors, self._spent)
 
 

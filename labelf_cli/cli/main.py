@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from labelf_cli import __version__
+from labelf_cli.cli.bench import bench
 from labelf_cli.cli.classify import classify
 from labelf_cli.cli.models import models
 from labelf_cli.cli.schema import schema
@@ -62,6 +63,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(classify)
+app.command()(bench)
 app.command()(models)
 app.command()(schema)
 app.command()(train)

@@ -34,10 +34,18 @@ def _show(labeller: "Labeller") -> None:
             console.print(_table(group, model, batching, users[group.tokenizer.digest]))
 
 
+def _shared(group: "Group") -> str:
+    """Which models one run answers, where it is more than one."""
+    names = ", ".join(model.name for model in group.models)
+    return f"one run answers {names}" if len(group.models) > 1 else ""
+
+
 def _table(group: "Group", model: "Model", batching: "Because[Batching]", users: int) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
+
+    from labelf_cli.classifiers.encoder import EncoderHeads
 
     table = Table(title=Text(model.name), title_justify="left", box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -47,10 +55,15 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         "id": ("-" if model.id is None else str(model.id), ""),
         f"{len(model.labels.value)} labels": (", ".join(model.labels.value), model.labels.rule),
         "activation": model.activation,
+        **(
+            {"encoder": (str(group.encoder.graph.folder.path), group.encoder.rule)}
+            if isinstance(group, EncoderHeads)
+            else {}
+        ),
         "runs in": (batching.value.value, batching.rule),
         "max length": (str(group.max_length.value or "none"), group.max_length.rule),
         "tokenizer": (group.tokenizer.digest[:12], shared),
-        "size": (f"{group.num_bytes / 1e6:.1f} MB", ""),
+        "size": (f"{group.num_bytes / 1e6:.1f} MB", _shared(group)),
     }
     for name, (value, rule) in rows.items():
         table.add_row(name, Text.assemble(value, (f" ({rule})" if rule else "", "dim")))
