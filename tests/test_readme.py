@@ -41,11 +41,11 @@ def test_an_example_runs(command: str, tmp_path: Path) -> None:
 
 def test_there_are_examples_of_every_command() -> None:
     commands = {example.split()[1] for example in EXAMPLES}
-    assert {"classify", "models", "train"} <= commands
+    assert {"classify", "models", "train", "bench"} <= commands
 
 
-def test_the_config_example_is_valid() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize("example", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+def test_a_config_example_is_valid(example: str) -> None:
     assert len(Config.model_validate(tomllib.loads(example)).models) == 2
 
 
