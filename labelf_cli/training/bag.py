@@ -11,8 +11,8 @@ from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from labelf_cli.classifiers.folder import TOKENIZER, TUNING
+from labelf_cli.graphs.build import build_model
 from labelf_cli.tokens import Tokenizer
-from labelf_cli.training import graph
 from labelf_cli.training.interface import Recipe, Weights
 
 PAD, UNKNOWN = "<pad>", "<unk>"
@@ -108,7 +108,7 @@ def to_onnx(weights: Weights, bias: Weights) -> ModelProto:
         "one": np.array(1, np.float32),
     }
     shape = ["batch", "sequence"]
-    return graph.model(
+    return build_model(
         "bag_of_subwords",
         _nodes(),
         [

@@ -12,8 +12,8 @@ from onnx import ModelProto, TensorProto, helper
 from labelf_cli.chunk import TEXT, chunks
 from labelf_cli.classifiers.encoder import ENCODER_KEY, Embedder, Encoder
 from labelf_cli.cores import usable_cores
+from labelf_cli.graphs.build import build_model
 from labelf_cli.labeller import Labeller
-from labelf_cli.training import graph
 from labelf_cli.training.interface import Recipe, Weights
 
 _CHUNK_ROWS, _CHUNK_BYTES = 1024, 4 << 20
@@ -50,7 +50,7 @@ class EncoderHead(Recipe):
             "weights": (weights * self._scale).astype(np.float32),
             "bias": bias.astype(np.float32),
         }
-        return graph.model(
+        return build_model(
             "head",
             [helper.make_node("Gemm", ["embedding", "weights", "bias"], ["logits"])],
             [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])],

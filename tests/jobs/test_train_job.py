@@ -150,7 +150,13 @@ class TestFolder:
             )
         first, second = contents(tmp_path / "1"), contents(tmp_path / "2")
         assert first == second == contents(trained.path)
-        described = ("config.json", "tokenizer.json", "tokenizer_config.json", "training.json")
+        described = (
+            "config.json",
+            "labelf.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "training.json",
+        )
         assert sorted(first) == sorted([*described, "model.onnx"])
 
     def test_that_can_not_be_made_is_refused(self, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 _OPSET, _IR_VERSION = 17, 8
 
 
-def model(
+def build_model(
     name: str,
     nodes: Sequence[NodeProto],
     inputs: Sequence[ValueInfoProto],
