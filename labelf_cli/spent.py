@@ -1,6 +1,7 @@
 """What answers cost, as data; it adds up."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import add
 from typing import Any
 
 PARTS = ("reading", "tokenising", "models", "bookkeeping", "writing")
@@ -35,7 +36,7 @@ class Spent:
 
     def __add__(self, other: "Spent") -> "Spent":
         """Both together."""
-        return Spent(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return Spent(*map(add, vars(self).values(), vars(other).values()))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--report``."""
