@@ -45,13 +45,15 @@ def plain_text(column: pa.Array) -> pa.StringArray:
 
 def json_text(column: pa.Array) -> pa.StringArray:
     """Each value as JSON, ``null`` where there is none."""
-    kind = column.type
+    kind, missing = column.type, column.is_null()
     if isinstance(column, pa.ExtensionArray):
         return json_text(column.storage)
     if pa.types.is_dictionary(kind):
         return pc.fill_null(json_text(column.dictionary).take(column.indices), _NULL)
-    if pa.types.is_map(kind):
-        column = column.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+    if pa.types.is_map(kind):  # which Arrow's own cast breaks where it holds lists of nulls
+        fields = [kind.key_field, kind.item_field]
+        pairs = pa.StructArray.from_arrays([column.keys, column.items], fields=fields)
+        column = pa.ListArray.from_arrays(column.offsets, pairs)
         kind = column.type
     if pa.types.is_struct(kind):
         text = json_objects(list(zip(kind.names, column.flatten(), strict=True)), len(column))
@@ -64,7 +66,7 @@ def json_text(column: pa.Array) -> pa.StringArray:
         text = pc.if_else(pc.is_finite(column), column.cast(pa.string()), _NO_TEXT)
     else:
         text = _quoted(plain_text(column))
-    return pc.fill_null(pc.if_else(column.is_null(), _NO_TEXT, text), _NULL)
+    return pc.fill_null(pc.if_else(missing, _NO_TEXT, text), _NULL)
 
 
 def json_objects(columns: list[tuple[str, pa.Array]], num_rows: int) -> pa.StringArray:

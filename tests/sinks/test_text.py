@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labelf_cli.sinks.text import json_members, json_objects, json_text, plain_text
@@ -104,6 +104,7 @@ def parsed(texts: pa.StringArray) -> list[Any]:
 
 
 @given(arrays())
+@example(pa.array([[("", [None, None])]], pa.map_(pa.string(), pa.list_(pa.null(), 2))))
 def test_json_is_the_value(array: pa.Array) -> None:
     assert parsed(json_text(array)) == [as_json(value) for value in array.to_pylist()]
 
