@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from pathlib import Path
@@ -181,20 +181,16 @@ class LogitsCache:
         self._waiting: list[tuple[int, bytes, int, bytes]] = []
         self._written = time.monotonic()
         self._complained = False
-        try:
+        with self._refused(), ExitStack() as undo:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            undo.callback(self._connection.close)
             self._prepare()
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"can't be used as a cache ({error})", where=path, todo="Name another --cache"
-            ) from None
+            undo.pop_all()
 
     def _prepare(self) -> None:
         run = self._connection.execute
-        run("PRAGMA journal_mode = WAL")  # readers and a writer do not wait for each other
-        run("PRAGMA synchronous = NORMAL")
         run("BEGIN IMMEDIATE")
         (version,) = run("PRAGMA user_version").fetchone()
         if version == 0 and not run("SELECT 1 FROM sqlite_schema").fetchone():
@@ -203,10 +199,19 @@ class LogitsCache:
         elif version != _SCHEMA_VERSION:
             raise sqlite3.DatabaseError("not a cache of this version of labelf")
         run("COMMIT")
+        # Readers and a writer do not wait for each other. Whoever holds a lock that this does not
+        # wait for is at the same line, or has passed it.
+        with suppress(sqlite3.OperationalError):
+            run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = NORMAL")
 
     def model(self, digest: str) -> int:
-        """Number of a model in this file."""
-        with self._lock:
+        """Number of a model in this file.
+
+        Raises:
+            OutputError: the file can't be used.
+        """
+        with self._lock, self._refused():
             self._connection.execute("INSERT OR IGNORE INTO model (digest) VALUES (?)", (digest,))
             found = self._connection.execute("SELECT id FROM model WHERE digest = ?", (digest,))
             return int(found.fetchone()[0])
@@ -251,7 +256,8 @@ class LogitsCache:
     def close(self) -> None:
         """Write what waits."""
         with self._lock:
-            self._write()
+            if self._waiting:
+                self._write()
             self._connection.close()
 
     def _write(self) -> None:
@@ -263,6 +269,16 @@ class LogitsCache:
             self._connection.execute("COMMIT")
         self._waiting = []
         self._written = time.monotonic()
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """A cache that can't be used from the start ends the command."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"can't be used as a cache ({error})", where=self._path, todo="Name another --cache"
+            ) from None
 
     @contextmanager
     def _survived(self) -> Iterator[None]:

@@ -81,6 +81,7 @@ class Labeller:
 
         Raises:
             ModelError: a graph can't be loaded or does not answer as its files say.
+            OutputError: the cache can't be used.
         """
         self.batching = tuple(map(_load, self.groups))
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
