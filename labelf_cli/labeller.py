@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from labelf_cli.answers import GroupAnswers
-from labelf_cli.cache import LogitsCache, Memo
+from labelf_cli.cache import MEMO_BYTES, LogitsCache, Memo
 from labelf_cli.chunk import Chunk
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
@@ -44,6 +44,7 @@ class Labeller:
         threads: int,
         order: Sequence[str] = (),
         cache: Path | None = None,
+        memo_bytes: int = MEMO_BYTES,
     ) -> None:
         """Take groups.
 
@@ -52,6 +53,7 @@ class Labeller:
             threads: size of the pool; every call of a model uses one thread.
             order: names of the models, in the order of the answers; that of the groups if empty.
             cache: file that keeps logits across runs; None for none.
+            memo_bytes: about what the answers to the latest texts may take.
 
         Raises:
             OutputError: the cache can't be used.
@@ -66,6 +68,7 @@ class Labeller:
         self.models: tuple[Model, ...] = tuple(model for _, _, model in self._members)
         self.batching: tuple[Because[Batching], ...] = ()
         self._workers = Workers(threads)
+        self._memo_bytes = memo_bytes
         self._numbers = itertools.count()
         self._cache = None if cache is None else LogitsCache(cache)
         self._kernel: Kernel | None = None
@@ -93,7 +96,7 @@ class Labeller:
             self._members,
             self.batching,
             self._workers,
-            Memo(like),
+            Memo(like, self._memo_bytes),
             self._cache,
             cached,
         )
