@@ -1,7 +1,6 @@
 """From the models of a config to the groups that answer: what is equal is loaded once."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
@@ -31,8 +30,15 @@ def open_groups(models: Sequence[ModelConfig]) -> tuple[Group, ...]:
 
 
 def _runs_as(model: ModelConfig) -> tuple[object, ...]:
-    """What two models have in common that one run of a graph answers."""
-    graph: Path = ModelFolder.find(
-        model.encoder or model.path, None if model.encoder else model.file
-    ).onnx
-    return (bool(model.encoder), graph.resolve(), model.max_length, model.token_budget)
+    """What two models have in common that one run of a graph answers.
+
+    Their folder is part of it: the same graph may stand beside another tokenizer, be it by a link.
+    """
+    folder = ModelFolder.find(model.encoder or model.path, None if model.encoder else model.file)
+    return (
+        bool(model.encoder),
+        folder.onnx.resolve(),
+        folder.path.resolve(),
+        model.max_length,
+        model.token_budget,
+    )
