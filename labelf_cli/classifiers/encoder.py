@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.classifiers.probe import find_batching
 from labelf_cli.classifiers.session import Session
@@ -26,9 +26,6 @@ _OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
 
 # torch.nn.functional.normalize divides by no less.
 _LEAST_NORM = 1e-12
-
-ENCODER_KEY = "labelf_encoder"
-"""Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
 
 Pool = Callable[[Floats, Ints], Floats]
 """Vectors of all tokens [tokens × width] and where each text begins among them → one a text."""

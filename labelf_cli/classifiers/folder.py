@@ -22,6 +22,9 @@ from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"
 TUNING = "labelf.json"
+ENCODER_KEY = "labelf_encoder"
+"""Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
+
 TOKEN_BUDGET = 512
 """Tokens in one call, padding included. 1024 was 6% slower for MiniLM, 2048 a fifth."""
 

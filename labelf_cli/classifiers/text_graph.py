@@ -4,10 +4,10 @@ from functools import cached_property
 
 import tokenizers
 
-from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
 from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.session import Session
-from labelf_cli.errors import ConfigError
+from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.tokens import Ints, Sequences, TokenIds, Tokenizer, sequences
 
 
@@ -37,11 +37,17 @@ class TextGraph:
             known: the tokenizers that are loaded already, by digest; an equal one is shared.
 
         Raises:
-            ModelError: a file is missing or broken.
+            ModelError: a file is missing or broken, or it is the head of an encoder.
             ConfigError: ``max_length`` leaves no room for text.
         """
         self.folder, self._outputs = folder, outputs
         folder.refuse_impostors()
+        if ENCODER_KEY in folder.config:
+            raise ModelError(
+                "the head of an encoder, which is not fed with texts",
+                where=folder.path,
+                todo='Name the encoder in the config: encoder = "…"',
+            )
         tokenizer = Tokenizer.load(folder.tokenizer)
         self.tokenizer = known.setdefault(tokenizer.digest, tokenizer)
         self.template = folder.template(self.tokenizer)

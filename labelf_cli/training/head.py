@@ -10,7 +10,8 @@ import pyarrow as pa
 from onnx import ModelProto, TensorProto, helper
 
 from labelf_cli.chunk import TEXT, chunks
-from labelf_cli.classifiers.encoder import ENCODER_KEY, Embedder, Encoder
+from labelf_cli.classifiers.encoder import Embedder, Encoder
+from labelf_cli.classifiers.folder import ENCODER_KEY
 from labelf_cli.cores import usable_cores
 from labelf_cli.graphs.build import build_model
 from labelf_cli.labeller import Labeller
