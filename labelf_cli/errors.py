@@ -1,6 +1,7 @@
 """The errors that a user may see, each with the exit code that it ends the run with.
 
 LabelfError             1   the run failed; what is done is kept
+├── AgreementError      1   what was made is not as good as was asked for
 ├── RunError            1   something broke while rows were on their way
 │   ├── BadRowError     1   a row of the input can't be read
 │   └── WriteError      1   the output can't be written to its end
@@ -27,6 +28,10 @@ class LabelfError(Exception):
         self.what, self.where, self.todo = what, str(where), todo
         message = f"{self.where}: {what}" if self.where else what
         super().__init__(f"{message}. {todo}" if todo else message)
+
+
+class AgreementError(LabelfError):
+    """What was made is not as good as was asked for; it is thrown away."""
 
 
 class RunError(LabelfError):

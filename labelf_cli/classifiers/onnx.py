@@ -56,7 +56,14 @@ class OnnxClassifier(Group):
         return int(self._answer(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[-1])
 
     def load(self) -> Because[Batching]:
-        """Create the session, check its answer on a probe, and find out how texts may share it."""
+        """Create the session, check its answer on a probe, and find out how texts may share it.
+
+        A second call costs nothing.
+        """
+        return self._batching
+
+    @cached_property
+    def _batching(self) -> Because[Batching]:
         batching = find_batching(self)
         for model in self.models:
             self._folder.require_labels(model, self._num_labels)

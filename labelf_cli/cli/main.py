@@ -12,6 +12,7 @@ from labelf_cli import __version__
 from labelf_cli.cli.bench import bench
 from labelf_cli.cli.classify import classify
 from labelf_cli.cli.models import models
+from labelf_cli.cli.optimize import optimize
 from labelf_cli.cli.schema import schema
 from labelf_cli.cli.signals import catch_signals, received
 from labelf_cli.cli.train import train
@@ -65,6 +66,7 @@ app = typer.Typer(
 app.command()(classify)
 app.command()(bench)
 app.command()(models)
+app.command()(optimize)
 app.command()(schema)
 app.command()(train)
 

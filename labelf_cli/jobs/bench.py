@@ -1,6 +1,5 @@
 """Measure a config on this machine: how fast it is, where the time goes, what would change it."""
 
-import random
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.config import Config
 from labelf_cli.errors import InputError
 from labelf_cli.formats import Format
+from labelf_cli.made_up import made_up_texts
 from labelf_cli.run import RunSettings, run
 from labelf_cli.summary import Summary
 
@@ -22,8 +22,6 @@ BUDGETS = (256, 512, 1024, 2048, 8192)
 ROUNDS = 3
 
 _FIRST_ROWS = 64
-# Words in a made-up text: a log-normal distribution, as that of calls and chats is.
-_MEAN_LOG, _SIGMA_LOG, _MOST_WORDS = 3.8, 0.9, 440
 _MADE_UP_ROWS = 20_000
 
 
@@ -157,10 +155,3 @@ def _inputs(settings: BenchSettings) -> Iterator[tuple[str, ...]]:
         words = open_groups(settings.config.models)[0].tokenizer.words()
         pq.write_table(pa.table({"text": made_up_texts(words, _MADE_UP_ROWS)}), path)
         yield (str(path),)
-
-
-def made_up_texts(words: list[str], rows: int) -> list[str]:
-    """Texts of random words, most of them short, the same ones every time."""
-    chance = random.Random(0)
-    lengths = (chance.lognormvariate(_MEAN_LOG, _SIGMA_LOG) for _ in range(rows))
-    return [" ".join(chance.choices(words, k=1 + min(int(n), _MOST_WORDS))) for n in lengths]

@@ -8,7 +8,7 @@ from conftest import ROOT, WriteModel
 
 from labelf_cli.config import Config
 from labelf_cli.errors import InputError
-from labelf_cli.jobs.bench import BUDGETS, ROUNDS, BenchSettings, bench, made_up_texts
+from labelf_cli.jobs.bench import BUDGETS, ROUNDS, BenchSettings, bench
 from labelf_cli.spent import PARTS
 
 MakeConfig = Callable[..., Config]
@@ -52,12 +52,3 @@ def test_a_table_without_rows_is_refused(config: Config, tmp_path: Path) -> None
     settings = BenchSettings(config, (str(tmp_path / "none.csv"),), threads=1)
     with pytest.raises(InputError, match="there are no rows in it"):
         bench(settings, lambda _: None)
-
-
-def test_made_up_texts_are_of_mixed_length_and_the_same_every_time() -> None:
-    texts = made_up_texts(["bill", "signal"], 500)
-    assert texts == made_up_texts(["bill", "signal"], 500)
-    lengths = sorted(len(text.split()) for text in texts)
-    assert lengths[0] < 10
-    assert 40 < lengths[250] < 55
-    assert 200 < lengths[-1] <= 441
