@@ -10,11 +10,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pytest
 from hypothesis import settings
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
 from labelf_cli.config import Config
+from labelf_cli.graphs.build import build_model
 from labelf_cli.training.bag import to_onnx
 
 # The machine that runs the tests may be slow or shared.
@@ -89,6 +90,79 @@ def write_model(tmp_path: Path) -> WriteModel:
         return folder
 
     return write
+
+
+class WriteDenseModel(Protocol):
+    """Makes a model folder; see ``write_dense_model``."""
+
+    def __call__(
+        self, name: str = ..., *, nearness: float = ..., config: dict[str, Any] | None = ...
+    ) -> Path: ...
+
+
+DENSE_WIDTH = 64
+
+
+@pytest.fixture
+def write_dense_model(tmp_path: Path) -> WriteDenseModel:
+    """A function that makes a tiny model folder with a matrix product in each layer.
+
+    ``nearness`` is how far apart the logits of its three labels are: where it is small, a text's
+    best label hangs by a hair.
+    """
+
+    def write(
+        name: str = "dense", *, nearness: float = 1.0, config: dict[str, Any] | None = None
+    ) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(dense_graph(nearness).SerializeToString())
+        write_tokenizer(folder / "tokenizer.json")
+        id2label = {"id2label": {"0": "yes", "1": "no", "2": "maybe"}}
+        (folder / "config.json").write_text(json.dumps(id2label | (config or {})))
+        settings_ = {"pad_token": "[PAD]", "model_max_length": 64}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings_))
+        return folder
+
+    return write
+
+
+def dense_graph(nearness: float = 1.0) -> ModelProto:
+    """Vectors of words → a product → the largest value over the tokens → a product → logits."""
+    random = np.random.default_rng(0)
+    common, own = random.normal(size=(DENSE_WIDTH, 1)), random.normal(size=(DENSE_WIDTH, 3))
+    constants = {
+        "table": random.normal(size=(len(WORDS), DENSE_WIDTH)),
+        "square": random.normal(size=(DENSE_WIDTH, DENSE_WIDTH)) / DENSE_WIDTH**0.5,
+        "head": (common + nearness * own) / DENSE_WIDTH**0.5,
+        "one": np.array(1.0),
+        "far": np.array(1e6),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Gather", ["table", "input_ids"], ["words"]),
+        node("MatMul", ["words", "square"], ["seen"]),
+        node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        node("Sub", ["mask", "one"], ["absent"]),
+        node("Mul", ["absent", "far"], ["below"]),
+        node("Unsqueeze", ["below", "last"], ["below_all"]),
+        node("Add", ["seen", "below_all"], ["there"]),
+        node("ReduceMax", ["there"], ["most"], axes=[1], keepdims=0),
+        node("MatMul", ["most", "head"], ["logits"]),
+    ]
+    shape = ["batch", "sequence"]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, shape)
+        for name in ("input_ids", "attention_mask")
+    ]
+    return build_model(
+        "dense",
+        nodes,
+        inputs,
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
+        {name: array.astype(np.float32) for name, array in constants.items()}
+        | {"last": np.array([-1])},
+    )
 
 
 def write_tokenizer(path: Path, words: Sequence[str] = WORDS) -> None:

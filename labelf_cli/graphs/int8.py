@@ -89,6 +89,7 @@ class _Rewriting:
             _named("zero"): np.array(_ZERO, np.uint8),
             _named("tiny"): np.array(_TINY, np.float32),
             _named("most"): np.array(_MOST, np.float32),
+            _named("nothing"): np.array(0, np.float32),
             _named("last_axis"): np.array([-1]),
         }
 
@@ -152,23 +153,33 @@ class _Rewriting:
             yield helper.make_node("Add", [product, bias], [out])
 
     def _rows_as_bytes(self, rows: str) -> Iterator[NodeProto]:
-        """The bytes and the scale of each row of an activation."""
-        largest, smallest, below, reach, inverse, scaled, scale, bytes_ = (
+        """The bytes and the scale of each row of an activation.
+
+        The largest value passes over what is not a number, the sum does not: times zero, it makes
+        the scale of such a row no number either, and with it all that the row takes part in.
+        """
+        largest, smallest, below, reach, inverse, scaled, bytes_ = (
             _named(rows, part)
-            for part in ("max", "min", "-min", "reach", "inverse", "scaled", "scale", "bytes")
+            for part in ("max", "min", "-min", "reach", "inverse", "scaled", "bytes")
+        )
+        total, nothing, finite_scale = (
+            _named(rows, part) for part in ("sum", "nothing", "finite_scale")
         )
         yield self._reduced("ReduceMax", rows, largest)
         yield self._reduced("ReduceMin", rows, smallest)
         yield helper.make_node("Neg", [smallest], [below])
         yield helper.make_node("Max", [largest, below, _named("tiny")], [reach])
-        yield helper.make_node("Div", [reach, _named("most")], [scale])
         yield helper.make_node("Div", [_named("most"), reach], [inverse])
         yield helper.make_node("Mul", [rows, inverse], [scaled])
         yield helper.make_node("QuantizeLinear", [scaled, _named("one"), _named("zero")], [bytes_])
+        yield self._reduced("ReduceSum", rows, total)
+        yield helper.make_node("Mul", [total, _named("nothing")], [nothing])
+        yield helper.make_node("Div", [reach, _named("most")], [finite_scale])
+        yield helper.make_node("Add", [finite_scale, nothing], [_named(rows, "scale")])
 
     def _reduced(self, op_type: str, name: str, out: str) -> NodeProto:
-        """Over the last axis; opset 18 made an input of what was an attribute."""
-        if self._opset < 18:
+        """Over the last axis; opset 13 or 18 made an input of what was an attribute."""
+        if self._opset < (13 if op_type == "ReduceSum" else 18):
             return helper.make_node(op_type, [name], [out], axes=[-1])
         return helper.make_node(op_type, [name, _named("last_axis")], [out])
 
