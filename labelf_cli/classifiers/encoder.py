@@ -93,6 +93,11 @@ class Encoder:
             return "pooled in the graph"
         return f"{self.pooling} pooling" + (", unit length" if self._normalises else "")
 
+    @cached_property
+    def width(self) -> int:
+        """Numbers in an embedding, as given for a text of one token."""
+        return int(self.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
+
     def embed(self, ids: TokenIds, rows: Ints) -> Floats:
         """Embeddings of some texts, in one call, [n × width] float32."""
         inputs = self.graph.inputs(ids, rows)
@@ -100,6 +105,8 @@ class Encoder:
         if vectors.ndim == 3:
             is_token = inputs.attention_mask.astype(bool)
             lengths = is_token.sum(axis=1)
+            if not lengths.all():
+                raise ValueError("a text without tokens has no embedding")
             # Laid one after the other without padding, so that padding can't move a bit.
             vectors = _POOLS[self.pooling](vectors[is_token], np.cumsum(lengths) - lengths)
             if self._normalises:
@@ -124,7 +131,7 @@ def _modules(folder: ModelFolder) -> tuple[str, bool]:
     for module in folder.read_json("modules.json"):
         kind, path = module["type"].rsplit(".", 1)[-1], module.get("path", "")
         if kind == "Pooling":
-            pooling = _pooling(folder, f"{path}/config.json")
+            pooling = _pooling(folder, f"{path or '.'}/config.json")
         elif kind == "Normalize":
             normalises = True
         elif kind != "Transformer":
@@ -156,6 +163,7 @@ class _Head:
     def __init__(self, config: ModelConfig, encoder: Encoder) -> None:
         self.folder = ModelFolder.find(config.path, config.file)
         self.folder.refuse_impostors()
+        self._encoder = encoder
         self.model = self.folder.model(config, lambda: self.num_labels)
         trained_on = self.folder.config.get(ENCODER_KEY)
         if trained_on is not None and trained_on != encoder.identity:
@@ -171,8 +179,11 @@ class _Head:
 
     @cached_property
     def num_labels(self) -> int:
+        """Width of the logits, as declared or else as given."""
         width = self.session.declared[-1]
-        return width if isinstance(width, int) else 0
+        if isinstance(width, int):
+            return width
+        return int(self.logits(np.zeros((1, self._encoder.width), np.float32)).shape[-1])
 
     def logits(self, embeddings: Floats) -> Floats:
         """One text a call, at the price of some microseconds: no company can move a bit."""
@@ -231,7 +242,7 @@ class Embedder(Group):
         self.tokenizer, self.template = graph.tokenizer, graph.template
         self.max_length, self.num_bytes = graph.max_length, graph.folder.num_bytes
         self.token_budget = graph.folder.tuning.token_budget
-        places = tuple(map(str, range(self._width)))
+        places = tuple(map(str, range(encoder.width)))
         config = ModelConfig(
             name="embedding",
             path=graph.folder.path,
@@ -240,10 +251,6 @@ class Embedder(Group):
             label_filter=places[:1],  # nothing is to be ranked
         )
         self.models = (graph.folder.model(config, lambda: len(places)),)
-
-    @cached_property
-    def _width(self) -> int:
-        return int(self.encoder.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
 
     @property
     def digests(self) -> tuple[str, ...]:
