@@ -17,6 +17,7 @@ from tokenizers import models as tokenizer_models
 from labelf_cli.config import Config
 from labelf_cli.graphs.build import build_model
 from labelf_cli.training.bag import to_onnx
+from labelf_cli.training.head import EncoderHead
 
 # The machine that runs the tests may be slow or shared.
 settings.register_profile("labelf", deadline=None, derandomize=True, print_blob=True)
@@ -192,6 +193,74 @@ def _make_it_move(model: ModelProto, moves: Moves) -> None:
         ]
     )
     model.graph.initializer.append(helper.make_tensor("thousandth", 1, [1], [0.001]))
+
+
+ENCODER_WIDTH = 4
+"""Of the tiny encoders' vectors."""
+
+
+def write_encoder(
+    folder: Path,
+    outputs: Sequence[str] = ("last_hidden_state",),
+    *,
+    seed: int = 0,
+    pooling: dict[str, Any] | None = None,
+    normalizes: bool = False,
+    tokenizer_config: dict[str, Any] | None = None,
+) -> Path:
+    """A tiny sentence encoder, one random vector a word, as sentence-transformers lays it out.
+
+    ``pooling`` is the content of ``1_Pooling/config.json``. ``sentence_embedding`` among the
+    outputs is pooled in the graph: the largest number of each place, padding included.
+    """
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(_encoder_graph(outputs, seed).SerializeToString())
+    write_tokenizer(folder / "tokenizer.json")
+    kinds = ["Transformer", *["Pooling"] * (pooling is not None), *["Normalize"] * normalizes]
+    settings_ = {"pad_token": "[PAD]", "model_max_length": 64} | (tokenizer_config or {})
+    files: dict[str, object] = {
+        "tokenizer_config.json": settings_,
+        "1_Pooling/config.json": pooling,
+        "modules.json": [
+            {"type": f"sentence_transformers.models.{kind}", "path": f"{i}_{kind}" if i else ""}
+            for i, kind in enumerate(kinds)
+        ],
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def _encoder_graph(outputs: Sequence[str], seed: int) -> ModelProto:
+    vectors = np.random.default_rng(seed).normal(size=(len(WORDS), ENCODER_WIDTH))
+    nodes = [helper.make_node("Gather", ["vectors", "input_ids"], ["tokens"])]
+    infos = []
+    for name in outputs:
+        shape: list[int | str] = ["batch", "sequence", ENCODER_WIDTH]
+        if name == "sentence_embedding":
+            nodes.append(helper.make_node("ReduceMax", ["tokens"], [name], axes=[1], keepdims=0))
+            del shape[1]
+        else:
+            nodes.append(helper.make_node("Identity", ["tokens"], [name]))
+        infos.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])
+    constants = {"vectors": vectors.astype(np.float32)}
+    return build_model("encoder", nodes, [ids], infos, constants)
+
+
+def write_head(
+    folder: Path, encoder: Path, labels: Sequence[str] = ("yes", "no", "maybe"), *, seed: int = 0
+) -> Path:
+    """A head with random weights over a tiny encoder, as ``labelf train --encoder`` writes it."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    recipe = EncoderHead(encoder)
+    weights = random.normal(size=(ENCODER_WIDTH, len(labels)))
+    graph = recipe.graph(weights, random.normal(size=len(labels)))
+    (folder / "model.onnx").write_bytes(graph.SerializeToString())
+    id2label = {"id2label": {str(i): label for i, label in enumerate(labels)}}
+    (folder / "config.json").write_text(json.dumps(recipe.config() | id2label))
+    return folder
 
 
 @pytest.fixture
