@@ -17,10 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-from benchmarks.make_models import NUM_LABELS, WORK
-from benchmarks.texts import read_texts
 from optimum.exporters.onnx import main_export
 
+from benchmarks.job import WORK
+from benchmarks.make_models import NUM_LABELS
+from benchmarks.texts import read_texts
 from labelf_cli.chunk import TEXT, Chunk
 from labelf_cli.config import Config
 from labelf_cli.jobs.train import TrainSettings, train
