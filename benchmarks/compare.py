@@ -30,10 +30,10 @@ from benchmarks.texts import read_texts
 from labelf_cli.cores import usable_cores
 from labelf_cli.labeller import Labeller
 
-CASES = (Job("minilm", "mixed"), Job("minilm", "short"), Job("distilbert", "mixed100"))
+CASES = (Job("minilm", "mixed100"), Job("minilm", "short"), Job("distilbert", "mixed100"))
 VERSIONS = ("onnxruntime", "torch", "transformers", "optimum", "optimum-onnx", "ctranslate2")
 TOLERANCE = 1e-4
-LONG, ROUNDS_IF_LONG = 45, 2
+LONG, ROUNDS_IF_LONG = 15, 2
 """What takes more than so many seconds is measured in so many rounds."""
 
 
@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Formatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--table", action="append", help="only this one; may be repeated")
+    parser.add_argument("--shape", action="append", help="only models of it; may be repeated")
     parser.add_argument("--only", action="append", help="contenders whose names begin so")
     parser.add_argument("--prefix", default="", help="command to run each process under")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where they go")
@@ -53,7 +54,9 @@ def main() -> None:
     ]
     cases: list[Case] = []
     for job in CASES:
-        if options.table and job.table not in options.table:
+        if job.table not in (options.table or job.table) or job.shape not in (
+            options.shape or job.shape
+        ):
             continue
         cases.append(measure(job, names, options.rounds, shlex.split(options.prefix)))
         for name, other, ratio in cases[-1].ratios():

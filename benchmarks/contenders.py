@@ -94,6 +94,7 @@ def _by_label(rows: list[list[dict[str, Any]]]) -> Floats:
 
 CONTENDERS: dict[str, Callable[[Job], Outcome]] = {
     "labelf fp32": partial(labelf, "fp32"),
+    "labelf fp32, optimized": partial(labelf, "optimized"),
     "labelf int8": partial(labelf, "int8"),
     **{f"Optimum, batch {n}": partial(optimum, n) for n in (1, 8, 32)},
     **{f"transformers fp32, batch {n}": partial(transformers, "float32", n) for n in (1, 8, 32)},

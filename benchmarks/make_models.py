@@ -3,8 +3,9 @@
     python -m benchmarks.make_models
 
 Under ``benchmarks/work/`` each shape of model gets a folder, in it ``fp32/`` with four classifiers
-as Optimum exports them, the PyTorch weights beside the graph, ``int8/`` with the same four for
-labelf, and ``ctranslate2/`` with their encoders. The tables stand beside them as CSV.
+as Optimum exports them, the PyTorch weights beside the graph, ``optimized/`` and ``int8/`` with
+what ``labelf optimize`` makes of them, and ``ctranslate2/`` with their encoders. The tables stand
+beside them as CSV.
 """
 
 import shutil
@@ -13,7 +14,6 @@ from tempfile import TemporaryDirectory
 
 import torch
 from ctranslate2.converters import TransformersConverter
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from optimum.exporters.onnx import main_export
 from transformers import (
     BertConfig,
@@ -28,6 +28,12 @@ from transformers import (
 
 from benchmarks.job import WORK
 from benchmarks.texts import TABLES, VOCAB_SIZE, texts, vocabulary, write_table
+from labelf_cli.cores import usable_cores
+from labelf_cli.graphs.precision import Precision
+from labelf_cli.jobs.optimize import OptimizeSettings, optimize
+
+SECONDS = 0.5
+"""About how long a model takes in one measurement of ``labelf optimize``."""
 
 NUM_LABELS = {"product": 8, "issue_type": 6, "root_cause": 5, "sentiment": 4}
 """The four models of a shape, by name."""
@@ -49,7 +55,8 @@ def main() -> None:
             spread_scores(model, tokenizer)
             fp32 = WORK / shape / "fp32" / name
             export(model, tokenizer, fp32)
-            quantize(fp32, WORK / shape / "int8" / name)
+            make_faster(fp32, WORK / shape / "int8" / name, Precision.INT8)
+            make_faster(fp32, WORK / shape / "optimized" / name, Precision.FP32)
             convert_encoder(model, tokenizer, WORK / shape / "ctranslate2" / name)
             print(f"{shape}/{name}")
 
@@ -102,15 +109,10 @@ def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: P
     main_export(str(folder), folder, task="text-classification", do_validation=False)
 
 
-def quantize(fp32: Path, folder: Path) -> None:
-    """Write labelf's int8 of an exported classifier."""
-    shutil.copytree(fp32, folder, ignore=shutil.ignore_patterns("*.onnx", "*.safetensors"))
-    quantize_dynamic(
-        fp32 / "model.onnx",
-        folder / "model.onnx",
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-    )
+def make_faster(fp32: Path, folder: Path, precision: Precision) -> None:
+    """Write what ``labelf optimize`` makes of a classifier."""
+    settings = OptimizeSettings(fp32, folder, usable_cores(), precision, seconds=SECONDS)
+    optimize(settings, lambda _: None)
 
 
 def convert_encoder(

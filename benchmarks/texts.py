@@ -39,7 +39,7 @@ class Table:
 TABLES = {
     "mixed": Table(400, 4, 440),
     "mixed100": Table(100, 4, 440),
-    "short": Table(800, 4, 48),
+    "short": Table(400, 4, 48),
 }
 
 
