@@ -1,13 +1,18 @@
-"""Micro-batches: every text once, under the budget, the longest first."""
+"""Micro-batches: every text once, under the budget, the longest first; and who runs them when."""
 
+from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
+from threading import Event, Thread
+from time import sleep
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.classifiers.interface import Batching
-from labelf_cli.schedule import micro_batches
+from labelf_cli.schedule import Workers, micro_batches
 
 lengths_ = st.lists(st.integers(1, 40), max_size=60)
 budgets = st.integers(1, 120)
@@ -62,3 +67,57 @@ def test_a_call_ends_only_where_the_next_text_does_not_fit(
         longest, other = lengths[call[0]], lengths[following[0]]
         full = (len(call) + 1) * longest > budget
         assert full or (batching is Batching.EQUAL_LENGTH and other != longest)
+
+
+class TestWorkers:
+    """The pool, with one thread that is held up while others wait."""
+
+    @pytest.fixture
+    def gate(self) -> Event:
+        return Event()
+
+    @pytest.fixture
+    def workers(self, gate: Event) -> Iterator[Workers]:
+        workers, begun = Workers(1), Event()
+
+        def hold() -> None:
+            begun.set()
+            assert gate.wait(timeout=20)
+
+        workers.submit((0,), hold, lambda: None)
+        assert begun.wait(timeout=20)
+        yield workers
+        gate.set()
+        workers.close()
+
+    def test_take_the_most_urgent_step_first(self, workers: Workers, gate: Event) -> None:
+        done: list[tuple[int, ...]] = []
+        over = Event()
+        for urgency in ((1, 0, -5), (1, 1, -9), (0, 2), (1, 0, -7), (0, 1)):
+            workers.submit(urgency, partial(done.append, urgency), lambda: None)
+        workers.submit((2,), over.set, lambda: None)
+        gate.set()
+        assert over.wait(timeout=20)
+        assert done == [(0, 1), (0, 2), (1, 0, -7), (1, 0, -5), (1, 1, -9)]
+
+    def test_take_equally_urgent_steps_in_their_order(self, workers: Workers, gate: Event) -> None:
+        done: list[int] = []
+        over = Event()
+        for number in range(20):
+            workers.submit((1, 0), partial(done.append, number), lambda: None)
+        workers.submit((2,), over.set, lambda: None)
+        gate.set()
+        assert over.wait(timeout=20)
+        assert done == list(range(20))
+
+    def test_tell_the_steps_that_closing_has_dropped(self, workers: Workers, gate: Event) -> None:
+        told: list[str] = []
+        workers.submit((1,), lambda: told.append("ran"), lambda: told.append("dropped"))
+        closing = Thread(target=workers.close)
+        closing.start()
+        sleep(0.05)  # until it has dropped what waits
+        gate.set()
+        closing.join(timeout=20)
+        assert told == ["dropped"]
+        with pytest.raises(RuntimeError):
+            workers.submit((1,), lambda: None, lambda: None)

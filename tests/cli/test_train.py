@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from conftest import Labelf
 
-FILES = ["config.json", "labelf.json", "model.onnx", "tokenizer.json", "tokenizer_config.json", "training.json"]
+FILES = [
+    "config.json",
+    "labelf.json",
+    "model.onnx",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.json",
+]
 
 
 @pytest.fixture
