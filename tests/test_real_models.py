@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pytest
 from conftest import SHARED, needs_shared
 from tokenizers import Tokenizer as HfTokenizer
@@ -17,6 +18,7 @@ from labelf_cli.classifiers.interface import Batching
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
+from labelf_cli.jobs.train import TrainSettings, train
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
 from labelf_cli.tokens import Tokenizer
@@ -132,3 +134,25 @@ class TestMiniLm:
         classifier = OnnxClassifier(config_of(MINILM).models, {})
         with pytest.raises(ModelError, match=r"model_quantized\.onnx"):
             classifier.load()
+
+    def test_a_head_over_it_knows_what_customers_of_a_bank_want(self, tmp_path: Path) -> None:
+        """Banking77; see the README for all ten thousand training texts, which take a minute."""
+        train_rows = pa.csv.read_csv(SHARED / "data/banking77_train.csv")
+        few = train_rows.take(np.random.default_rng(0).permutation(len(train_rows))[:2500])
+        pa.csv.write_csv(few, tmp_path / "train.csv")
+        (card,) = train(
+            TrainSettings(
+                (str(tmp_path / "train.csv"),),
+                ("category",),
+                tmp_path / "head",
+                folds=0,
+                encoder=MINILM,
+            )
+        )
+        entry = {"name": "m", "path": card.path, "encoder": MINILM}
+        test = pa.csv.read_csv(SHARED / "data/banking77_test.csv").slice(0, 1540)
+        with Labeller.open(Config.model_validate({"models": [entry]}), threads=2) as labeller:
+            answers = classify(labeller.load(), *test["text"].to_pylist())
+            labels = np.array(labeller.models[0].labels.value)
+        found = labels[answers.accepted[0].labels[:, 0]]
+        assert np.mean(found == np.array(test["category"].to_pylist())) > 0.88

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from conftest import ROOT, Labelf, WriteModel
+from conftest import ROOT, Labelf, WriteModel, write_encoder, write_head
 
 CONFIG = ROOT / "configs" / "models.toml"
 
@@ -95,3 +95,14 @@ def test_a_model_that_cant_be_loaded_is_named(
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith(f"error: {onnx}: onnxruntime can't load it (")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_heads_name_their_encoder_and_each_other(labelf: Labelf, tmp_path: Path) -> None:
+    encoder = write_encoder(tmp_path / "encoder", normalizes=True)
+    entries = []
+    for seed, name in enumerate(("mood", "topic")):
+        head = write_head(tmp_path / name, encoder, seed=seed)
+        entries.append(f'name = "{name}"\npath = "{head}"\nencoder = "encoder"')
+    found = shown(labelf, write_config(tmp_path, *entries))
+    assert found["mood"]["encoder"] == f"{encoder} (mean pooling, unit length)"
+    assert found["topic"]["size"].endswith("MB (one run answers mood, topic)")

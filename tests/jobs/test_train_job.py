@@ -13,18 +13,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import write_encoder
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer as HfTokenizer
 
 from labelf_cli.chunk import TEXT, Chunk
+from labelf_cli.classifiers.encoder import Embedder, Encoder
 from labelf_cli.classifiers.interface import Batching
 from labelf_cli.config import Config
-from labelf_cli.errors import InputError, OutputError
+from labelf_cli.errors import InputError, ModelError, OutputError
 from labelf_cli.jobs.train import TOLERANCE, Trained, TrainSettings, train
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
 from labelf_cli.training.bag import BagOfSubwords
+from labelf_cli.training.head import EncoderHead
 
 Row = Sequence[str]
 
@@ -278,3 +281,79 @@ class TestFigures:
         table, folder = trained.path.with_suffix(".csv"), trained.path.with_name("unfolded")
         (card,) = train(TrainSettings((str(table),), ("label",), folder, folds=0))
         assert (card.accuracy, card.macro_f1, card.folds) == (None, None, 0)
+
+
+class TestHeads:
+    """Over a frozen encoder, by the same kernel that classifies."""
+
+    @pytest.fixture
+    def encoder(self, tmp_path: Path) -> Path:
+        return write_encoder(tmp_path / "encoder", normalizes=True)
+
+    def trained(self, folder: Path, encoder: Path, folds: int = 3) -> Trained:
+        table = folder.with_suffix(".csv")
+        rows = [(f"{one} {two} {n % 7}", label) for label, one, two, n in EXAMPLES]
+        with table.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+        settings = TrainSettings((str(table),), ("label",), folder, folds=folds, encoder=encoder)
+        (card,) = train(settings)
+        return card
+
+    def test_say_what_scikit_learn_says_of_the_same_embeddings(
+        self, tmp_path: Path, encoder: Path
+    ) -> None:
+        card = self.trained(tmp_path / "head", encoder)
+        texts = ["the bill", "no signal", "tv", "angry my"]
+        embeddings = self.embeddings(encoder, [row["text"] for row in read(tmp_path / "head.csv")])
+        labels = [row["label"] for row in read(tmp_path / "head.csv")]
+        expected = (
+            LogisticRegression(C=EncoderHead.inverse_regularisation, tol=TOLERANCE, max_iter=9999)
+            .fit(embeddings, labels)
+            .predict_proba(self.embeddings(encoder, texts))
+        )
+        model = {"name": "m", "path": card.path, "encoder": encoder}
+        with Labeller.open(Config.model_validate({"models": [model]}), 2) as labeller:
+            found = self.answers(labeller.load(), texts).scores[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+        assert card.accuracy is not None
+        assert card.accuracy > 0.9
+
+    def embeddings(self, encoder: Path, texts: list[str]) -> np.ndarray:
+        with Labeller([Embedder(Encoder(encoder, None, {}))], 1) as labeller:
+            return self.answers(labeller.load(), texts).scores[0].astype(np.float64)
+
+    def answers(self, labeller: Labeller, texts: list[str]) -> Answers:
+        batch = pa.record_batch({TEXT: pa.array(texts)})
+        return labeller.submit(Chunk(0, 0, batch)).result(timeout=30)
+
+    def test_have_the_same_bytes_every_time_and_no_tokenizer(
+        self, tmp_path: Path, encoder: Path
+    ) -> None:
+        one, two = (contents(self.trained(tmp_path / n, encoder, 0).path) for n in ("a", "b"))
+        assert one == two
+        assert sorted(one) == ["config.json", "model.onnx", "training.json"]
+
+    def test_are_refused_over_another_encoder(self, tmp_path: Path, encoder: Path) -> None:
+        card = self.trained(tmp_path / "head", encoder, folds=0)
+        other = write_encoder(tmp_path / "other", normalizes=True, seed=1)
+        model = {"name": "m", "path": card.path, "encoder": other}
+        with pytest.raises(ModelError, match=f"a head of another encoder than {other}"):
+            Labeller.open(Config.model_validate({"models": [model]}), 1)
+
+    def test_need_an_encoder_that_is_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match="no such model folder"):
+            self.trained(tmp_path / "head", tmp_path / "none", folds=0)
+
+
+EXAMPLES = [
+    (label, one, two, n)
+    for label, words in {"Billing": ("my", "bill"), "Mobile": ("no", "signal")}.items()
+    for one in words
+    for two in ("the", "is", "too")
+    for n in range(5)
+]
+
+
+def read(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
