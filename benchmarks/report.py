@@ -24,6 +24,8 @@ RATIOS = (
     (BASE, "CTranslate2 fp32"),
     (BASE, "onnxruntime fp32 loop"),
     (f"{BASE}, optimized", BASE),
+    ("labelf fp32, optimized", "Optimum"),
+    ("labelf fp32, optimized", "transformers fp32"),
     ("labelf int8", BASE),
     ("labelf int8", "CTranslate2 int8"),
     ("labelf int8", "PyTorch bf16 loop"),

@@ -41,7 +41,7 @@ def test_an_example_runs(command: str, tmp_path: Path) -> None:
 
 def test_there_are_examples_of_every_command() -> None:
     commands = {example.split()[1] for example in EXAMPLES}
-    assert {"classify", "models", "train", "bench"} <= commands
+    assert {"classify", "models", "train", "bench", "optimize"} <= commands
 
 
 @pytest.mark.parametrize("example", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
