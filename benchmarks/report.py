@@ -166,7 +166,9 @@ def plot(cases: Sequence[Case], path: Path) -> None:
             panel.spines[["top", "right", "bottom"]].set_visible(False)
             panel.tick_params(bottom=False, left=False, labelbottom=False)
         figure.tight_layout()
-        figure.savefig(path, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(
+            path, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
+        )
 
 
 def write(raw: dict[str, Any], path: Path = RESULTS) -> None:
