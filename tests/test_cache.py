@@ -321,6 +321,12 @@ def write_when_all_are_ready(path: Path, worker: int, ready: Barrier) -> None:
             cache.get(model, keys, WIDTH)
 
 
+def open_when_all_are_ready(paths: Sequence[Path], ready: Barrier) -> None:
+    for path in paths:
+        ready.wait(30)
+        LogitsCache(path).close()
+
+
 def write_and_hang(path: Path, has_written: Event) -> None:
     cache = LogitsCache(path)
     put_one(cache, A)
@@ -332,6 +338,18 @@ def write_and_hang(path: Path, has_written: Event) -> None:
 
 
 class TestProcesses:
+    def test_may_make_a_file_at_once(self, tmp_path: Path) -> None:
+        ready = PROCESSES.Barrier(3)
+        files = [tmp_path / f"{n}.sqlite" for n in range(20)]
+        openers = [
+            PROCESSES.Process(target=open_when_all_are_ready, args=(files, ready)) for _ in range(3)
+        ]
+        for opener in openers:
+            opener.start()
+        for opener in openers:
+            opener.join(60)
+        assert [opener.exitcode for opener in openers] == [0, 0, 0]
+
     def test_may_share_a_file_that_none_has_made(self, path: Path) -> None:
         ready = PROCESSES.Barrier(3)
         workers = [
@@ -406,16 +424,6 @@ class TestRefusals:
         assert str(refused.value) == (
             f"{path}: can't be used as a cache (no such table: model). Name another --cache"
         )
-
-    def test_do_not_meet_a_file_that_another_run_reads(self, path: Path) -> None:
-        # As when two runs make it at once: SQLite does not wait for a lock to change the mode.
-        put(path, "m", {A: (1, (1, 2, 3))})
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("PRAGMA journal_mode = DELETE")
-            other.execute("BEGIN")
-            other.execute("SELECT * FROM answer").fetchall()
-            LogitsCache(path).close()
-        assert set(get(path, "m", A)) == {A}
 
     def test_do_not_meet_an_empty_file(self, path: Path) -> None:
         path.touch()
