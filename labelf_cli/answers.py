@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from labelf_cli.cache import Arrays
 from labelf_cli.classifiers.interface import Group
+from labelf_cli.memo import Arrays
 from labelf_cli.predictions import Floats, Status, Statuses, activate
 from labelf_cli.tokens import Ints, TokenIds
 

@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Self
 
 from labelf_cli.answers import GroupAnswers
-from labelf_cli.cache import MEMO_BYTES, LogitsCache, Memo
+from labelf_cli.cache import LogitsCache
 from labelf_cli.chunk import Chunk
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.config import Config
+from labelf_cli.memo import MEMO_BYTES, Memo
 from labelf_cli.predictions import Answers
 from labelf_cli.schedule import Workers
 from labelf_cli.work import Kernel, Work

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelf_cli.answers import GroupAnswers
-from labelf_cli.cache import LogitsCache, Memo, text_keys
+from labelf_cli.cache import LogitsCache
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.memo import Memo, text_keys
 from labelf_cli.predictions import Answers, Status, accept
 from labelf_cli.schedule import Urgency, Workers, micro_batches
 from labelf_cli.spent import Spent
