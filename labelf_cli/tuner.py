@@ -18,7 +18,7 @@ from labelf_cli.labeller import Labeller
 
 ROUNDS = 3
 MARGIN = 1.02
-"""What wins by less may have won by chance."""
+"""What wins by less, or not in every round, may have won by chance."""
 
 _FUSIONS = (
     ("SkipLayerNormFusion",),
@@ -26,7 +26,7 @@ _FUSIONS = (
     ("SkipLayerNormFusion", "BiasGeluFusion", "GeluFusionL1", "GeluFusionL2"),
 )
 _BUDGETS = (256, 512, 1024, 8192)
-_FIRST_TEXTS = 32
+_FIRST_TEXTS, _MOST_LAPS = 32, 20
 
 Progress = Callable[[str], None]
 """Told what is done next."""
@@ -39,34 +39,44 @@ class Course:
     Attributes:
         texts: distinct ones.
         threads: size of the pool.
+        laps: how often a race goes over the texts; few texts would tell chance alone.
     """
 
     texts: tuple[str, ...]
     threads: int
+    laps: int = 1
 
     @classmethod
     def of(cls, group: Group, texts: Sequence[str], threads: int, seconds: float) -> Self:
-        """As many of the texts as a model takes about so long for."""
-        count = _FIRST_TEXTS
-        while count < len(texts):
-            took = cls(tuple(texts[:count]), threads).seconds(group)
+        """As many of the texts, as often, as a model takes about so long for."""
+        cls(tuple(texts[:1]), threads).seconds(group)  # the first calls take longer
+        count = min(_FIRST_TEXTS, len(texts))
+        while True:
+            course = cls(tuple(texts[:count]), threads)
+            took = course.seconds(group)
             if took > seconds / 2:
-                count = max(round(count * seconds / took), 1)
-                break
-            count *= 2
-        return cls(tuple(texts[:count]), threads)
+                count = min(max(round(count * seconds / took), 1), len(texts))
+                return cls(tuple(texts[:count]), threads)
+            if count == len(texts):
+                return cls(course.texts, threads, min(round(seconds / took), _MOST_LAPS))
+            count = min(2 * count, len(texts))
 
     def seconds(self, group: Group) -> float:
         """How long a model takes, loading aside; it knows no text from before."""
         batch = pa.record_batch({TEXT: pa.array(self.texts, pa.string())})
-        with Labeller([group], self.threads) as labeller:
-            labeller.load()
-            began = time.perf_counter()
-            labeller.submit(Chunk(0, 0, batch)).result()
-            return time.perf_counter() - began
+        took = 0.0
+        for _ in range(self.laps):
+            with Labeller([group], self.threads) as labeller:
+                labeller.load()
+                began = time.perf_counter()
+                labeller.submit(Chunk(0, 0, batch)).result()
+                took += time.perf_counter() - began
+        return took
 
-    def race(self, one: Group, other: Group, rounds: int, shown: str, progress: Progress) -> float:
-        """How many times as fast the other model is: the median over rounds.
+    def race(
+        self, one: Group, other: Group, rounds: int, shown: str, progress: Progress
+    ) -> tuple[float, ...]:
+        """How many times as fast the other model is, in each round.
 
         In each round both run, each first in every second one, so that a noisy machine is as
         unfair to either.
@@ -77,7 +87,7 @@ class Course:
             pair = (one, other) if number % 2 else (other, one)
             took = {id(group): self.seconds(group) for group in pair}
             ratios.append(took[id(one)] / took[id(other)])
-        return statistics.median(ratios)
+        return tuple(ratios)
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Trial:
 
     Attributes:
         tuning: the settings.
-        speed: relative to the best before them.
+        speed: relative to the best before them; the median over rounds.
         kept: whether they are the best from then on.
     """
 
@@ -131,9 +141,11 @@ def tune(folder: Path, start: Tuning, course: Course, progress: Progress) -> Tun
     for change in _changes(start, one_text=best_group.load().value is Batching.ONE_TEXT):
         tuning = best.model_copy(update=change)
         group = _opened_with(folder, tuning)
-        speed = course.race(best_group, group, ROUNDS, _shown(change), progress)
-        trials.append(Trial(tuning, speed, speed > MARGIN))
-        if speed > MARGIN:
+        ratios = course.race(best_group, group, ROUNDS, _shown(change), progress)
+        speed = statistics.median(ratios)
+        wins = speed > MARGIN and min(ratios) > 1
+        trials.append(Trial(tuning, speed, wins))
+        if wins:
             best, best_group = tuning, group
     _write(folder, best)
     return Tuned(best_group, best, tuple(trials))

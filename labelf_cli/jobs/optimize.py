@@ -6,6 +6,7 @@ Then some settings of onnxruntime and of the batches are tried; the winner is ke
 
 import json
 import shutil
+import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,7 +73,8 @@ class Optimized:
     Attributes:
         path: its folder.
         bytes_before, bytes_after: size of the graph with its external data.
-        speed: relative to the model that it was made of, as that stands in its folder.
+        speed: relative to the model that it was made of, as that stands in its folder; the median
+            over rounds.
         texts: how many it was measured on.
         batching: how its texts may share a call.
         tuning: the settings that are kept.
@@ -119,12 +121,12 @@ def optimize(settings: OptimizeSettings, progress: Progress) -> Optimized:
         course = Course.of(before, texts, settings.threads, settings.seconds)
         tuned = tune(draft, source.tuning, course, progress)
         agreed = _agreed(settings, before, tuned.group, own, progress) if own else None
-        speed = course.race(before, tuned.group, ROUNDS, "the model as it was", progress)
+        ratios = course.race(before, tuned.group, ROUNDS, "the model as it was", progress)
         optimized = Optimized(
             path=settings.output,
             bytes_before=before.num_bytes,
             bytes_after=tuned.group.num_bytes,
-            speed=speed,
+            speed=statistics.median(ratios),
             texts=len(course.texts),
             batching=tuned.group.load(),
             tuning=tuned.tuning,
