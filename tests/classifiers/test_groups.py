@@ -47,10 +47,11 @@ class TestTogether:
     def test_run_heads_over_one_encoder(self, named: Named, encoder: Path, tmp_path: Path) -> None:
         a, b, c = (write_head(tmp_path / name, encoder) for name in "abc")
         (tmp_path / "link").symlink_to(encoder)
+        (c / "model.onnx").rename(c / "head.onnx")
         assert named(
             a={"path": a, "encoder": encoder},
             b={"path": b, "encoder": encoder / "model.onnx"},
-            c={"path": c, "encoder": tmp_path / "link"},
+            c={"path": c, "file": "head.onnx", "encoder": tmp_path / "link"},
         ) == [["a", "b", "c"]]
 
     def test_run_models_of_one_graph(self, named: Named, write_model: WriteModel) -> None:
@@ -99,6 +100,13 @@ class TestApart:
         assert named(
             a={"path": heads[0], "encoder": encoder}, b={"path": heads[1], "encoder": other}
         ) == [["a"], ["b"]]
+
+    def test_runs_an_encoder_that_is_a_model_itself(
+        self, named: Named, write_model: WriteModel, tmp_path: Path
+    ) -> None:
+        model = write_model()
+        head = write_head(tmp_path / "h", model)
+        assert named(a={"path": model}, b={"path": head, "encoder": model}) == [["a"], ["b"]]
 
     def test_run_models_whose_graph_is_linked_into_another_folder(
         self, make_config: MakeConfig, write_model: WriteModel

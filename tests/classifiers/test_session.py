@@ -1,20 +1,22 @@
-"""How a graph is run: ``labelf.json`` beside it, as ``labelf optimize`` writes it."""
+"""How a graph is run: ``labelf.json`` beside it, and which of its outputs is asked for."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from conftest import WORDS, WriteModel
 from onnx import TensorProto, helper
 
 from labelf_cli.classifiers.folder import ModelFolder, Tuning
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.session import Session
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
 from labelf_cli.graphs.build import build_model
-from labelf_cli.tokens import TokenIds
+from labelf_cli.tokens import Sequences, TokenIds
 
 MakeConfig = Callable[..., Config]
 
@@ -94,6 +96,10 @@ def test_they_tell_a_model_from_one_that_is_run_otherwise(
     [
         ('{"token_bugdet": 9}', "token_bugdet: Extra inputs are not permitted"),
         ('{"disabled_optimizers": 3}', "disabled_optimizers: Input should be a valid tuple"),
+        (
+            '{"token_budget": [], "a": 2}',
+            "token_budget: Input should be a valid integer; a: Extra inputs are not permitted",
+        ),
     ],
 )
 def test_what_labelf_does_not_write_is_refused(
@@ -106,3 +112,50 @@ def test_what_labelf_does_not_write_is_refused(
     assert str(refused.value) == (
         f"{folder}/labelf.json: can't be used ({reason}). Remove it, or run labelf optimize again"
     )
+
+
+class TestOutputs:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """A graph with three outputs: ones, twos and threes, as many as there are tokens."""
+        names = ("first", "second", "third")
+        nodes = [helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT)]
+        nodes += [helper.make_node("Mul", ["mask", f"{name}_factor"], [name]) for name in names]
+        shape = ["batch", "sequence"]
+        graph = build_model(
+            "made_for_a_test",
+            nodes,
+            [helper.make_tensor_value_info("attention_mask", TensorProto.INT64, shape)],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names],
+            {f"{name}_factor": np.array(n + 1, np.float32) for n, name in enumerate(names)},
+        )
+        onnx.save(graph, tmp_path / "model.onnx")
+        return tmp_path / "model.onnx"
+
+    @pytest.mark.parametrize(
+        ("asked", "given"),
+        [
+            (("second",), "second"),
+            (("none", "third", "second"), "third"),
+            (("none",), "first"),
+            ((), "first"),
+        ],
+    )
+    def test_are_the_first_asked_for_that_is_there(
+        self, path: Path, asked: tuple[str, ...], given: str
+    ) -> None:
+        session = Session(path, Tuning(), asked)
+        assert (session.output, session.declared) == (given, ["batch", "sequence"])
+        ids = np.ones((1, 2), np.int64)
+        factor = ("first", "second", "third").index(given) + 1
+        assert session.run(Sequences(ids, ids, ids)).tolist() == [[factor, factor]]
+
+    def test_of_a_graph_without_token_ids_are_not_for_texts(self, path: Path) -> None:
+        session = Session(path, Tuning(), ("first",))
+        assert not session.takes_token_ids
+        with pytest.raises(ModelError) as refusal:
+            session.require_token_ids()
+        assert str(refusal.value) == (
+            f"{path}: the graph takes attention_mask, not input_ids. "
+            "Export it for text classification; the head of an encoder needs encoder = …"
+        )
