@@ -13,6 +13,7 @@ from labelf_cli.chunk import TEXT, chunks
 from labelf_cli.classifiers.encoder import Embedder, Encoder
 from labelf_cli.classifiers.folder import ENCODER_KEY
 from labelf_cli.cores import usable_cores
+from labelf_cli.errors import InputError
 from labelf_cli.graphs.build import build_model
 from labelf_cli.labeller import Labeller
 from labelf_cli.training.interface import Recipe, Weights
@@ -35,11 +36,24 @@ class EncoderHead(Recipe):
         self._scale = 1.0
 
     def features(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """See ``Recipe.features``; of mean square 1, as regularisation counts on."""
+        """See ``Recipe.features``; of mean square 1, as regularisation counts on.
+
+        Raises:
+            ModelError: the encoder can't be loaded.
+            InputError: it fails for a text.
+        """
         batch = pa.record_batch({TEXT: pa.array(texts, pa.string())})
         with Labeller([Embedder(self._encoder)], usable_cores()) as labeller:
             its = labeller.load().label(chunks([batch], _CHUNK_ROWS, _CHUNK_BYTES))
-            embeddings = np.concatenate([answers.scores[0] for _, answers in its])
+            answers = [answers for _, answers in its]
+        errors = pa.chunked_array([its.errors for its in answers]).drop_null()
+        if len(errors):
+            raise InputError(
+                f"gives {len(errors)} of the texts no embedding ({errors[0]})",
+                where=self._encoder.graph.folder.path,
+                todo="Leave them out",
+            )
+        embeddings = np.concatenate([its.scores[0] for its in answers])
         features = embeddings.astype(np.float64)
         self._scale = 1 / float(np.sqrt(np.square(features).sum(axis=1).mean()))
         return features * self._scale
