@@ -260,6 +260,24 @@ def test_a_report_is_utf_8_whatever_the_locale(labelf: Labelf, config: Path, wor
     assert report["models"]["m"]["labels"] == {"jå": 2}
 
 
+def test_a_cache_spares_the_next_run_its_models(
+    labelf: Labelf, config: Path, work: Path, tmp_path: Path
+) -> None:
+    write_config(config.parent, 'on_long = "error"\nmax_length = 5\n')
+    arguments = ("-", "-c", config, "-q", "--cache", tmp_path / "cache.sqlite")
+    asked = ("--report", "run.json")
+    first = labelf("classify", *arguments, *asked, stdin=THREE)
+    calls = [json.loads((work / "run.json").read_bytes())["spent"]["model_calls"]]
+    second = labelf("classify", *arguments, *asked, stdin=THREE + b"8,no signal\n")
+    spent = json.loads((work / "run.json").read_bytes())["spent"]
+    calls.append(spent["model_calls"])
+    assert (first.returncode, second.returncode) == (3, 3)
+    assert (first.stderr, second.stderr) == (b"", b"")
+    assert (calls, spent["cached_answers"]) == ([1, 0], 1)
+    assert second.stdout.startswith(first.stdout)
+    assert rows_of(second.stdout)[0]["labelf.error"] == "m: 7 tokens, more than max_length 5"
+
+
 def test_failed_rows_stay_and_give_exit_code_3(labelf: Labelf, config: Path, work: Path) -> None:
     write_config(config.parent, 'on_long = "error"\nmax_length = 5\n')
     done = labelf("classify", "-", "-c", config, "-o", "out.csv", stdin=THREE)
@@ -327,7 +345,12 @@ def test_what_cant_be_used_is_refused(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--delimiter", ";;"), ("--encoding", "utf-16"), ("--report", "no/such/run.json")],
+    [
+        ("--delimiter", ";;"),
+        ("--encoding", "utf-16"),
+        ("--report", "no/such/run.json"),
+        ("--cache", "no/such/cache.sqlite"),
+    ],
 )
 def test_an_option_that_cant_be_used_is_refused_before_anything_is_done(
     option: str, value: str, labelf: Labelf, config: Path, work: Path
@@ -366,6 +389,17 @@ def test_a_config_that_cant_be_used_is_refused(
     assert said == message.format(
         config=config, folder=config.parent, hint="Did you mean 'threshold'?"
     )
+
+
+def test_a_cache_that_is_none_is_refused_and_left_as_it_was(
+    labelf: Labelf, config: Path, work: Path
+) -> None:
+    (work / "mine.csv").write_bytes(THREE * 100)
+    arguments = ("-", "-c", config, "--cache", "mine.csv", "-o", "out.csv")
+    assert is_refused(labelf, work, *arguments) == (
+        "mine.csv: can't be used as a cache (file is not a database). Name another --cache"
+    )
+    assert (work / "mine.csv").read_bytes() == THREE * 100
 
 
 def test_a_config_that_is_not_toml_is_refused_with_its_line(labelf: Labelf, config: Path) -> None:

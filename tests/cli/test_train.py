@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Labelf
+from conftest import Labelf, write_encoder
 
 FILES = [
     "config.json",
@@ -16,6 +16,7 @@ FILES = [
     "tokenizer_config.json",
     "training.json",
 ]
+HEAD_FILES = ["config.json", "model.onnx", "training.json"]
 
 
 @pytest.fixture
@@ -69,6 +70,40 @@ def test_the_model_can_be_used_at_once(labelf: Labelf, table: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(done.stdout.decode())))
     assert [row["topic.label"] for row in rows] == ["TV", "Billing"]
     assert [row["mood.label"] for row in rows] == ["Angry", "Happy"]
+
+
+def test_heads_over_an_encoder_can_be_used_at_once(labelf: Labelf, table: Path) -> None:
+    encoder = write_encoder(table.parent / "encoder")
+    columns = ("--label-column", "topic", "--label-column", "mood")
+    done = labelf("train", table, *columns, "--encoder", "encoder", "-o", "heads")
+    assert (done.returncode, done.stderr) == (0, b"")
+    for name in ("topic", "mood"):
+        folder = table.parent / "heads" / name
+        assert sorted(path.name for path in folder.iterdir()) == HEAD_FILES
+        rows, labels, *_ = figures(done.stdout, f"heads/{name}")
+        assert (rows, labels) == ("80", "2")
+    config = table.parent / "models.toml"
+    entry = '[[models]]\nname = "{0}"\npath = "heads/{0}"\nmax_predictions = 1\n'
+    # [defaults] names the encoder for both.
+    config.write_text(
+        f'[defaults]\nencoder = "{encoder}"\n' + entry.format("topic") + entry.format("mood")
+    )
+    arguments = ("-", "-c", config, "-q", "--report", "run.json")
+    stdin = b"text\nthe tv shows a black picture since\nmy invoice has a charge too many\n"
+    done = labelf("classify", *arguments, stdin=stdin)
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows_ = list(csv.DictReader(io.StringIO(done.stdout.decode())))
+    assert [row["topic.label"] for row in rows_] == ["TV", "Billing"]
+    assert {row["mood.label"] for row in rows_} <= {"Angry", "Happy"}
+    report = json.loads((table.parent / "run.json").read_bytes())
+    assert report["spent"]["model_calls"] == 1  # one of the encoder, for both heads
+
+
+def test_an_encoder_that_is_not_there_is_refused(labelf: Labelf, table: Path) -> None:
+    done = labelf("train", table, "--label-column", "topic", "--encoder", "no", "-o", "m")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: no: no such model folder")
+    assert [path.name for path in table.parent.iterdir()] == ["labelled.csv"]
 
 
 @pytest.mark.parametrize(
