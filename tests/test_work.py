@@ -358,7 +358,7 @@ class TestCache:
             labeller.load()
             assert answer(labeller, LONG, SHORT).status.tolist() == [Status.FAILED, Status.OK]
         again = answer(opened(entry, cache=cache), LONG, SHORT)
-        assert again.status.tolist() == [Status.OK] * 2
+        assert told(again) == told(answer(opened(entry), LONG, SHORT))
         assert (again.spent.cached, again.spent.calls) == (1, 1)
 
     def test_that_breaks_costs_no_answer(
