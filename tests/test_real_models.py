@@ -136,23 +136,15 @@ class TestMiniLm:
             classifier.load()
 
     def test_a_head_over_it_knows_what_customers_of_a_bank_want(self, tmp_path: Path) -> None:
-        """Banking77; see the README for all ten thousand training texts, which take a minute."""
-        train_rows = pa.csv.read_csv(SHARED / "data/banking77_train.csv")
-        few = train_rows.take(np.random.default_rng(0).permutation(len(train_rows))[:2500])
-        pa.csv.write_csv(few, tmp_path / "train.csv")
-        (card,) = train(
-            TrainSettings(
-                (str(tmp_path / "train.csv"),),
-                ("category",),
-                tmp_path / "head",
-                folds=0,
-                encoder=MINILM,
-            )
-        )
+        """Banking77: 0.929 of the test file's 3,080 texts; half a minute, most of it training."""
+        inputs = (str(SHARED / "data/banking77_train.csv"),)
+        settings = TrainSettings(inputs, ("category",), tmp_path / "head", folds=0, encoder=MINILM)
+        (card,) = train(settings)
+        assert card.rows == 10_003
         entry = {"name": "m", "path": card.path, "encoder": MINILM}
-        test = pa.csv.read_csv(SHARED / "data/banking77_test.csv").slice(0, 1540)
+        test = pa.csv.read_csv(SHARED / "data/banking77_test.csv")
         with Labeller.open(Config.model_validate({"models": [entry]}), threads=2) as labeller:
             answers = classify(labeller.load(), *test["text"].to_pylist())
             labels = np.array(labeller.models[0].labels.value)
         found = labels[answers.accepted[0].labels[:, 0]]
-        assert np.mean(found == np.array(test["category"].to_pylist())) > 0.88
+        assert np.mean(found == np.array(test["category"].to_pylist())) >= 0.92
