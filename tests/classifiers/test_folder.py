@@ -69,6 +69,13 @@ class TestFind:
         found = ModelFolder.find(tmp_path / "model_int8.onnx", None)
         assert found == ModelFolder(tmp_path / "model_int8.onnx", tmp_path)
 
+    def test_a_graph_of_the_hubs_layout_has_its_files_one_level_up(self, tmp_path: Path) -> None:
+        put(tmp_path, "onnx/model_quantized.onnx", "tokenizer.json")
+        graph = tmp_path / "onnx/model_quantized.onnx"
+        assert ModelFolder.find(graph, None) == ModelFolder(graph, tmp_path)
+        put(tmp_path, "onnx/tokenizer.json")
+        assert ModelFolder.find(graph, None) == ModelFolder(graph, tmp_path / "onnx")
+
     @pytest.mark.parametrize(
         ("there", "file", "message"),
         [

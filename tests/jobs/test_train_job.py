@@ -286,9 +286,9 @@ class TestFigures:
 class TestHeads:
     """Over a frozen encoder, by the same kernel that classifies."""
 
-    @pytest.fixture
-    def encoder(self, tmp_path: Path) -> Path:
-        return write_encoder(tmp_path / "encoder", normalizes=True)
+    @pytest.fixture(params=[True, False], ids=["unit length", "any length"])
+    def encoder(self, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+        return write_encoder(tmp_path / "encoder", normalizes=request.param)
 
     def trained(self, folder: Path, encoder: Path, folds: int = 3) -> Trained:
         table = folder.with_suffix(".csv")
@@ -306,10 +306,11 @@ class TestHeads:
         texts = ["the bill", "no signal", "tv", "angry my"]
         embeddings = self.embeddings(encoder, [row["text"] for row in read(tmp_path / "head.csv")])
         labels = [row["label"] for row in read(tmp_path / "head.csv")]
+        scale = np.sqrt(np.square(embeddings).sum(axis=1).mean())  # regularised alike
         expected = (
             LogisticRegression(C=EncoderHead.inverse_regularisation, tol=TOLERANCE, max_iter=9999)
-            .fit(embeddings, labels)
-            .predict_proba(self.embeddings(encoder, texts))
+            .fit(embeddings / scale, labels)
+            .predict_proba(self.embeddings(encoder, texts) / scale)
         )
         model = {"name": "m", "path": card.path, "encoder": encoder}
         with Labeller.open(Config.model_validate({"models": [model]}), 2) as labeller:
