@@ -1,6 +1,6 @@
 """Chunks: the pieces in which a table goes through the kernel."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ TEXT = "labelf.text"
 
 JSON_OBJECT = "labelf.object"
 """Name of the column that holds whole JSON objects, on their way from JSON Lines to JSON Lines."""
+
+_TEXT_ROWS, _TEXT_BYTES = 1024, 4 << 20
 
 # Arrow takes long to make its own scalars of Python's.
 _LINE_END, _ZERO = pa.scalar("\n"), pa.scalar(0)
@@ -70,6 +72,12 @@ def chunks(batches: Iterable[pa.RecordBatch], max_rows: int, max_bytes: int) -> 
     for number, batch in enumerate(recut(batches, max_rows, max_bytes)):
         yield Chunk(number, first_row, batch)
         first_row += batch.num_rows
+
+
+def text_chunks(texts: Sequence[str]) -> Iterator[Chunk]:
+    """Chunks of texts that come with no table."""
+    batch = pa.record_batch({TEXT: pa.array(texts, pa.string())})
+    return chunks([batch], _TEXT_ROWS, _TEXT_BYTES)
 
 
 def recut(

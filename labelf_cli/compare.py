@@ -5,14 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from labelf_cli.chunk import TEXT, Chunk, chunks
+from labelf_cli.chunk import text_chunks
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Rules
-
-_CHUNK_ROWS, _CHUNK_BYTES = 1024, 4 << 20
 
 
 @dataclass(frozen=True)
@@ -71,11 +68,6 @@ def _same(its: Answers, others: Answers, rules: Rules) -> npt.NDArray[np.bool_]:
 
 
 def _answers(group: Group, texts: Sequence[str], threads: int) -> Iterator[Answers]:
-    pieces: Iterator[Chunk] = chunks([_batch(texts)], _CHUNK_ROWS, _CHUNK_BYTES)
     with Labeller([group], threads) as labeller:
-        for _, answers in labeller.load().label(pieces):
+        for _, answers in labeller.load().label(text_chunks(texts)):
             yield answers
-
-
-def _batch(texts: Sequence[str]) -> pa.RecordBatch:
-    return pa.record_batch({TEXT: pa.array(texts, pa.string())})

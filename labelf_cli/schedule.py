@@ -46,7 +46,6 @@ class Workers:
     """
 
     def __init__(self, threads: int) -> None:
-        self.threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="labelf")
         self._waiting: list[tuple[Urgency, int, Callable[[], None], Callable[[], None]]] = []
         self._count = itertools.count()

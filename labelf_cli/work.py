@@ -37,7 +37,8 @@ class Kernel:
         batching: of each group.
         workers: the pool.
         memo: answers to the latest texts.
-        cache: answers of this run and of others, and each group's models in it.
+        cache: answers of this run and of others; None for none.
+        cached_models: for each group its models' numbers in the cache; empty without one.
     """
 
     groups: tuple[Group, ...]

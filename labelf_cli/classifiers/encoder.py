@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
+from labelf_cli.classifiers.graph_file import refuse_impostors
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.classifiers.probe import find_batching
 from labelf_cli.classifiers.session import Session
@@ -79,7 +80,7 @@ class Encoder:
         """SHA-256 over everything that decides an embedding."""
         return sha256((self.graph.digest, self.pooling, self._normalises))
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256 over its files: a head belongs to one encoder, whatever runs it."""
         folder = self.graph.folder
@@ -162,7 +163,7 @@ class _Head:
 
     def __init__(self, config: ModelConfig, encoder: Encoder) -> None:
         self.folder = ModelFolder.find(config.path, config.file)
-        self.folder.refuse_impostors()
+        refuse_impostors(self.folder.onnx)
         self._encoder = encoder
         self.model = self.folder.model(config, lambda: self.num_labels)
         trained_on = self.folder.config.get(ENCODER_KEY)

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import mmap
-import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +11,7 @@ from typing import Any
 import onnxruntime as ort
 from pydantic import ValidationError
 
+from labelf_cli.classifiers.graph_file import graph_files
 from labelf_cli.classifiers.interface import Because, Model
 from labelf_cli.config import Activation, ModelConfig, Settings
 from labelf_cli.errors import ModelError
@@ -65,21 +63,6 @@ _RESERVED_POSITIONS = {
 def sha256(decides: tuple[object, ...]) -> str:
     """Hash of plain values, by what Python shows of them."""
     return hashlib.sha256(repr(decides).encode()).hexdigest()
-
-
-# Key and tag of a StringStringEntryProto {"location": …}, as onnx.proto lays it down: where a
-# tensor's external data is. What follows is the string, with its length before it.
-_LOCATION = re.compile(rb"\x0a\x08location\x12")
-
-
-def _string_at(graph: mmap.mmap, start: int) -> bytes:
-    """A string of the protobuf wire format, of less than 2**14 bytes."""
-    length = graph[start]
-    start += 1
-    if length >= 0x80:
-        length += (graph[start] - 1) << 7
-        start += 1
-    return graph[start : start + length]
 
 
 @dataclass(frozen=True)
@@ -189,13 +172,7 @@ class ModelFolder:
     @cached_property
     def graph_files(self) -> tuple[Path, ...]:
         """The graph and its external data."""
-        with (
-            self.onnx.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as graph,
-        ):
-            names = {_string_at(graph, found.end()) for found in _LOCATION.finditer(graph)}
-        beside = sorted(self.onnx.parent / os.fsdecode(name) for name in names)
-        return (self.onnx, *(path for path in beside if path.is_file()))
+        return graph_files(self.onnx)
 
     @property
     def num_bytes(self) -> int:
@@ -216,26 +193,6 @@ class ModelFolder:
         """SHA-256 over everything that decides what the graph makes of its inputs."""
         decides = (self.files_digest, self.tuning.disabled_optimizers, ort.__version__)
         return sha256(decides)
-
-    def refuse_impostors(self) -> None:
-        """Name the things that most often stand in a model file's place.
-
-        Raises:
-            ModelError: one of them does.
-        """
-        with self.onnx.open("rb") as file:
-            head = file.read(256).lstrip().lower()
-        where = self.onnx
-        if not head:
-            raise ModelError("an empty file, not a model", where=where, todo="Export it again")
-        if head.startswith(b"version https://git-lfs"):
-            raise ModelError(
-                "a Git LFS pointer, not the model", where=where, todo="Run 'git lfs pull'"
-            )
-        if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-            raise ModelError(
-                "an HTML page, not a model", where=where, todo="Download the file itself"
-            )
 
     def labels(self, given: tuple[str, ...] | None) -> Because[tuple[str, ...]] | None:
         """The labels in the order of the logits, None where only the graph can tell how many."""

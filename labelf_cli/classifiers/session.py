@@ -89,13 +89,13 @@ class Session:
         feeds: dict[str, Any] = {}
         for name, dtype in self._inputs.items():
             feeds[name] = _fed(name, inputs).astype(dtype, copy=False)
-        return self.run_feeds(feeds)
+        return self._run(feeds)
 
     def run_vectors(self, vectors: Floats) -> Floats:
         """The answer to one vector a text, [texts × width] float32, by a graph of one input."""
-        return self.run_feeds({next(iter(self._inputs)): vectors})
+        return self._run({next(iter(self._inputs)): vectors})
 
-    def run_feeds(self, feeds: dict[str, Any]) -> Floats:
+    def _run(self, feeds: dict[str, Any]) -> Floats:
         """The answer to inputs of the types that the graph declares."""
         (answer,) = self._session.run([self.output], feeds)
         return np.ascontiguousarray(answer, np.float32)

@@ -5,6 +5,7 @@ from functools import cached_property
 import tokenizers
 
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
+from labelf_cli.classifiers.graph_file import refuse_impostors
 from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.session import Session
 from labelf_cli.errors import ConfigError, ModelError
@@ -41,7 +42,7 @@ class TextGraph:
             ConfigError: ``max_length`` leaves no room for text.
         """
         self.folder, self._outputs = folder, outputs
-        folder.refuse_impostors()
+        refuse_impostors(folder.onnx)
         if ENCODER_KEY in folder.config:
             raise ModelError(
                 "the head of an encoder, which is not fed with texts",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from onnx import ModelProto, TensorProto, helper
 
-from labelf_cli.chunk import TEXT, chunks
+from labelf_cli.chunk import text_chunks
 from labelf_cli.classifiers.encoder import Embedder, Encoder
 from labelf_cli.classifiers.folder import ENCODER_KEY
 from labelf_cli.cores import usable_cores
@@ -17,8 +17,6 @@ from labelf_cli.errors import InputError
 from labelf_cli.graphs.build import build_model
 from labelf_cli.labeller import Labeller
 from labelf_cli.training.interface import Recipe, Weights
-
-_CHUNK_ROWS, _CHUNK_BYTES = 1024, 4 << 20
 
 
 class EncoderHead(Recipe):
@@ -42,10 +40,8 @@ class EncoderHead(Recipe):
             ModelError: the encoder can't be loaded.
             InputError: it fails for a text.
         """
-        batch = pa.record_batch({TEXT: pa.array(texts, pa.string())})
         with Labeller([Embedder(self._encoder)], usable_cores()) as labeller:
-            its = labeller.load().label(chunks([batch], _CHUNK_ROWS, _CHUNK_BYTES))
-            answers = [answers for _, answers in its]
+            answers = [its for _, its in labeller.load().label(text_chunks(texts))]
         errors = pa.chunked_array([its.errors for its in answers]).drop_null()
         if len(errors):
             raise InputError(
