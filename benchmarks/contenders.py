@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.job import MAX_LENGTH, Floats, Job, Outcome
-from benchmarks.loops import ctranslate2_loop, onnxruntime_loop, torch_loop
+from benchmarks.loops import ctranslate2_loop, labelf_sessions_loop, onnxruntime_loop, torch_loop
 from benchmarks.texts import read_texts
 from labelf_cli.cores import usable_cores
 from labelf_cli.run import RunSettings, run
@@ -94,7 +94,6 @@ def _by_label(rows: list[list[dict[str, Any]]]) -> Floats:
 
 CONTENDERS: dict[str, Callable[[Job], Outcome]] = {
     "labelf fp32": partial(labelf, "fp32"),
-    "labelf fp32, optimized": partial(labelf, "optimized"),
     "labelf int8": partial(labelf, "int8"),
     **{f"Optimum, batch {n}": partial(optimum, n) for n in (1, 8, 32)},
     **{f"transformers fp32, batch {n}": partial(transformers, "float32", n) for n in (1, 8, 32)},
@@ -102,6 +101,7 @@ CONTENDERS: dict[str, Callable[[Job], Outcome]] = {
     "CTranslate2 fp32, encoders only": partial(ctranslate2_loop, "float32"),
     "CTranslate2 int8, encoders only": partial(ctranslate2_loop, "int8"),
     "onnxruntime fp32 loop": onnxruntime_loop,
+    "onnxruntime fp32 loop, labelf's sessions": labelf_sessions_loop,
     "PyTorch bf16 loop": torch_loop,
 }
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 
 from benchmarks.job import MAX_LENGTH, Floats, Job, Outcome
 from benchmarks.texts import read_texts
@@ -29,18 +30,30 @@ Ask = Callable[[Sequences], Floats | None]
 
 
 def onnxruntime_loop(job: Job) -> Outcome:
-    """The calls that labelf makes, by nothing but onnxruntime with labelf's session options."""
-    labeller = Labeller.open(job.config("fp32"), usable_cores()).load()
+    """The graphs as they stand in their files, in sessions of one thread."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    sessions = [
+        ort.InferenceSession(folder / "model.onnx", options) for folder in job.folders("fp32")
+    ]
+    return _run_sessions(sessions, job)
 
-    def ask(group: OnnxClassifier, inputs: Sequences) -> Floats:
-        session = group._graph.session
-        feeds = {name: getattr(inputs, name) for name in session._inputs}
-        logits: Floats = session._session.run([session.output], feeds)[0]
+
+def labelf_sessions_loop(job: Job) -> Outcome:
+    """The sessions that labelf runs, so that the difference is what labelf does around them."""
+    labeller = Labeller.open(job.config("fp32"), usable_cores()).load()
+    graphs = [group._graph for group in labeller.groups if isinstance(group, OnnxClassifier)]
+    return _run_sessions([graph.session._session for graph in graphs], job)
+
+
+def _run_sessions(sessions: Sequence[ort.InferenceSession], job: Job) -> Outcome:
+    def ask(session: ort.InferenceSession, inputs: Sequences) -> Floats:
+        feeds = {each.name: getattr(inputs, each.name) for each in session.get_inputs()}
+        logits: Floats = session.run(["logits"], feeds)[0]
         return logits
 
-    asks = [partial(ask, group) for group in labeller.groups if isinstance(group, OnnxClassifier)]
-    batching = [because.value for because in labeller.batching]
-    return _run_loop(asks, job, labeller.groups, batching, labeller.groups[0].token_budget)
+    asks = [partial(ask, session) for session in sessions]
+    return _run_loop(asks, job, _groups(job), [Batching.PADDED] * len(asks), TOKEN_BUDGET)
 
 
 def torch_loop(job: Job) -> Outcome:

@@ -3,9 +3,9 @@
     python -m benchmarks.make_models
 
 Under ``benchmarks/work/`` each shape of model gets a folder, in it ``fp32/`` with four classifiers
-as Optimum exports them, the PyTorch weights beside the graph, ``optimized/`` and ``int8/`` with
-what ``labelf optimize`` makes of them, and ``ctranslate2/`` with their encoders. The tables stand
-beside them as CSV.
+as Optimum exports them, the PyTorch weights beside the graph, ``int8/`` with what ``labelf
+optimize`` makes of them, and ``ctranslate2/`` with their encoders. The tables stand beside them as
+CSV.
 """
 
 import shutil
@@ -29,7 +29,6 @@ from transformers import (
 from benchmarks.job import WORK
 from benchmarks.texts import TABLES, VOCAB_SIZE, texts, vocabulary, write_table
 from labelf_cli.cores import usable_cores
-from labelf_cli.graphs.precision import Precision
 from labelf_cli.jobs.optimize import OptimizeSettings, optimize
 
 SECONDS = 0.5
@@ -55,8 +54,7 @@ def main() -> None:
             spread_scores(model, tokenizer)
             fp32 = WORK / shape / "fp32" / name
             export(model, tokenizer, fp32)
-            make_faster(fp32, WORK / shape / "int8" / name, Precision.INT8)
-            make_faster(fp32, WORK / shape / "optimized" / name, Precision.FP32)
+            make_int8(fp32, WORK / shape / "int8" / name)
             convert_encoder(model, tokenizer, WORK / shape / "ctranslate2" / name)
             print(f"{shape}/{name}")
 
@@ -109,9 +107,9 @@ def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: P
     main_export(str(folder), folder, task="text-classification", do_validation=False)
 
 
-def make_faster(fp32: Path, folder: Path, precision: Precision) -> None:
+def make_int8(fp32: Path, folder: Path) -> None:
     """Write what ``labelf optimize`` makes of a classifier."""
-    settings = OptimizeSettings(fp32, folder, usable_cores(), precision, seconds=SECONDS)
+    settings = OptimizeSettings(fp32, folder, usable_cores(), seconds=SECONDS)
     optimize(settings, lambda _: None)
 
 

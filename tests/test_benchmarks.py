@@ -64,9 +64,8 @@ def test_ratios_to_a_family_are_to_its_fastest() -> None:
 
 
 def test_a_contender_that_is_named_in_full_is_no_family() -> None:
-    its = case(**{BASE: (4.0,), f"{BASE}, optimized": (3.0,), "labelf int8": (2.0,)})
+    its = case(**{BASE: (4.0,), f"{BASE}, other": (3.0,), "labelf int8": (2.0,)})
     assert ("labelf int8", BASE, 2.0) in list(its.ratios())
-    assert (f"{BASE}, optimized", BASE, 4 / 3) in list(its.ratios())
 
 
 def test_what_is_kept_reads_back() -> None:

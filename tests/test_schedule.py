@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.classifiers.interface import Batching
-from labelf_cli.schedule import Workers, micro_batches
+from labelf_cli.schedule import CALLS_PER_BUDGET, Workers, micro_batches
 
 lengths_ = st.lists(st.integers(1, 40), max_size=60)
 budgets = st.integers(1, 120)
@@ -59,14 +59,34 @@ def test_one_text_calls_hold_one_text(lengths: list[int], budget: int) -> None:
     assert all(len(call) == 1 for call in calls_of(lengths, Batching.ONE_TEXT, budget))
 
 
-@given(lengths_, st.sampled_from([Batching.PADDED, Batching.EQUAL_LENGTH]), budgets)
-def test_a_call_ends_only_where_the_next_text_does_not_fit(
-    lengths: list[int], batching: Batching, budget: int
+@given(lengths_, budgets)
+def test_an_equal_length_call_ends_only_where_the_next_text_does_not_fit(
+    lengths: list[int], budget: int
 ) -> None:
-    for call, following in pairwise(calls_of(lengths, batching, budget)):
+    for call, following in pairwise(calls_of(lengths, Batching.EQUAL_LENGTH, budget)):
         longest, other = lengths[call[0]], lengths[following[0]]
+        assert (len(call) + 1) * longest > budget or other != longest
+
+
+@given(lengths_, budgets)
+def test_a_padded_call_ends_early_only_where_that_saves_padding(
+    lengths: list[int], budget: int
+) -> None:
+    calls = calls_of(lengths, Batching.PADDED, budget)
+    for number, call in enumerate(calls[:-1]):
+        longest = lengths[call[0]]
         full = (len(call) + 1) * longest > budget
-        assert full or (batching is Batching.EQUAL_LENGTH and other != longest)
+        later = [lengths[text] for other in calls[number + 1 :] for text in other]
+        fitting = later[: budget // longest - len(call)]
+        saved = len(fitting) * (longest - max(fitting, default=longest))
+        assert full or saved > budget / CALLS_PER_BUDGET
+
+
+def test_padding_is_worth_it_up_to_the_price_of_a_call() -> None:
+    """At a budget of 96 a call costs 3 tokens."""
+    assert calls_of([10, 9, 9, 9], Batching.PADDED, 96) == [[0, 1, 2, 3]]
+    assert calls_of([10, 8, 8, 8], Batching.PADDED, 96) == [[0], [1, 2, 3]]
+    assert calls_of([10, 9, 6, 5], Batching.PADDED, 96) == [[0, 1], [2, 3]]
 
 
 class TestWorkers:

@@ -34,10 +34,13 @@ class Tuning(Settings):
         disabled_optimizers: graph optimisations of onnxruntime that are switched off. They decide
             the last bits of a score. The default is what won for MiniLM's shape.
         token_budget: tokens in one call, padding included. It decides no bit.
+        first_token: whether what a graph uses of the first token alone is computed for it alone,
+            if a probe finds the same bits.
     """
 
     disabled_optimizers: tuple[str, ...] = ("SkipLayerNormFusion",)
     token_budget: int = TOKEN_BUDGET
+    first_token: bool = True
 
 
 # transformers writes 1e30 where a tokenizer has no limit.

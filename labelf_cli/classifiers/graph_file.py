@@ -1,11 +1,18 @@
-"""The file of a graph, as bytes: what takes its place by mistake, and where its weights lie."""
+"""The file of a graph, as bytes: what takes its place by mistake, where its weights lie, a cut."""
 
 import mmap
 import os
 import re
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from labelf_cli.errors import ModelError
+from labelf_cli.graphs.first_token import keep_first_token
+from labelf_cli.graphs.proto import ModelProto
+
+_MOST_BYTES = 1_000_000_000
+"""A larger graph is left as it is: for a moment a cut takes its size in memory thrice."""
 
 # Key and tag of a StringStringEntryProto {"location": …}, as onnx.proto lays it down: where a
 # tensor's external data is. What follows is the string, with its length before it.
@@ -44,3 +51,17 @@ def refuse_impostors(onnx: Path) -> None:
         raise ModelError("a Git LFS pointer, not the model", where=onnx, todo="Run 'git lfs pull'")
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ModelError("an HTML page, not a model", where=onnx, todo="Download the file itself")
+
+
+def cut_to_first_token(onnx: Path) -> bytes | None:
+    """A graph without what it computes in vain (see ``keep_first_token``); None if that is nothing.
+
+    External data stays where it is.
+    """
+    if onnx.stat().st_size > _MOST_BYTES:
+        return None
+    try:
+        model = ModelProto.FromString(onnx.read_bytes())
+    except DecodeError:  # onnxruntime has a format of its own
+        return None
+    return model.SerializeToString() if keep_first_token(model) else None

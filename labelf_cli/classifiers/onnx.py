@@ -43,6 +43,11 @@ class OnnxClassifier(Group):
         self.models = tuple(self._folder.model(c, lambda: self._num_labels) for c in configs)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether its graph, once loaded, is cut to the first token (see ``TextGraph``)."""
+        return self._graph.is_cut
+
+    @property
     def digests(self) -> tuple[str, ...]:
         """See ``Group.digests``."""
         return (self._graph.digest,) * len(self.models)

@@ -22,7 +22,7 @@ def find_batching(group: Group) -> Because[Batching]:
     Raises:
         ModelError: the model can't answer even one text.
     """
-    ids = _probe_ids(group.tokenizer.vocab_size)
+    ids = probe_ids(group.tokenizer.vocab_size)
     count = len(ids.lengths)
     try:
         alone = [group.logits(ids, np.array([row])) for row in range(count)]
@@ -40,7 +40,7 @@ def find_batching(group: Group) -> Because[Batching]:
     return Because(Batching.PADDED, f"{count} probe texts gave the same bits alone and padded")
 
 
-def _probe_ids(vocab_size: int) -> TokenIds:
+def probe_ids(vocab_size: int) -> TokenIds:
     """Token ids of 18 made-up texts of 3 to 64 tokens, the same ones every time."""
     random = np.random.default_rng(0)
     lengths = np.repeat(_LENGTHS, _PER_LENGTH)

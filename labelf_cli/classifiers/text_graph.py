@@ -1,12 +1,15 @@
 """A graph that is fed with texts: its folder, its tokenizer, its longest text, its session."""
 
+from contextlib import suppress
 from functools import cached_property
 
+import numpy as np
 import tokenizers
 
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
-from labelf_cli.classifiers.graph_file import refuse_impostors
+from labelf_cli.classifiers.graph_file import cut_to_first_token, refuse_impostors
 from labelf_cli.classifiers.interface import Because
+from labelf_cli.classifiers.probe import probe_ids
 from labelf_cli.classifiers.session import Session
 from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.tokens import Ints, Sequences, TokenIds, Tokenizer, sequences
@@ -20,7 +23,10 @@ class TextGraph:
         tokenizer: shared with other graphs that have an equal one.
         template: special tokens and padding.
         max_length: longest sequence, special tokens included; None for no limit.
+        is_cut: whether the session leaves out what only other tokens than the first would need.
     """
+
+    is_cut = False
 
     def __init__(
         self,
@@ -63,14 +69,34 @@ class TextGraph:
 
     @cached_property
     def session(self) -> Session:
-        """The loaded graph.
+        """The loaded graph, for the first token alone where that gives the same bits.
 
         Raises:
             ModelError: it can't be loaded, or is not fed with texts.
         """
-        session = Session(self.folder.onnx, self.folder.tuning, self._outputs)
+        session = self._open(None)
         session.require_token_ids()
+        with suppress(Exception):  # a graph unlike those that it is meant for may fail as it likes
+            cut = self.open_cut() if self.folder.tuning.first_token else None
+            if cut is not None and self._agree(session, cut):
+                self.is_cut = True
+                return cut
         return session
+
+    def open_cut(self) -> Session | None:
+        """The graph cut to the first token (see ``keep_first_token``); None if nothing is cut."""
+        graph = cut_to_first_token(self.folder.onnx)
+        return None if graph is None else self._open(graph)
+
+    def _open(self, graph: bytes | None) -> Session:
+        return Session(self.folder.onnx, self.folder.tuning, self._outputs, graph)
+
+    def _agree(self, one: Session, other: Session) -> bool:
+        """Whether two sessions make the same bits of the probe texts, each alone and all padded."""
+        ids = probe_ids(self.tokenizer.vocab_size)
+        everything = np.arange(len(ids.lengths))
+        calls = (self.inputs(ids, rows) for rows in [*everything[:, None], everything])
+        return all(one.run(call).tobytes() == other.run(call).tobytes() for call in calls)
 
     @cached_property
     def digest(self) -> str:

@@ -46,6 +46,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
     from rich.text import Text
 
     from labelf_cli.classifiers.encoder import EncoderHeads
+    from labelf_cli.classifiers.onnx import OnnxClassifier
 
     table = Table(title=Text(model.name), title_justify="left", box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -58,6 +59,11 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         **(
             {"encoder": (str(group.encoder.graph.folder.path), group.encoder.rule)}
             if isinstance(group, EncoderHeads)
+            else {}
+        ),
+        **(
+            {"last layer": ("for the first token alone", "18 probe texts gave the same bits")}
+            if isinstance(group, OnnxClassifier) and group.is_cut
             else {}
         ),
         "runs in": (batching.value.value, batching.rule),

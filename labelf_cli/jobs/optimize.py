@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from labelf_cli import __version__
 from labelf_cli.classifiers.folder import TUNING, ModelFolder, Tuning
 from labelf_cli.classifiers.interface import Batching, Because, Group
+from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.compare import Agreement, agreement
 from labelf_cli.errors import AgreementError, InputError, ModelError, UsageError
 from labelf_cli.formats import Format
@@ -112,7 +113,7 @@ def optimize(settings: OptimizeSettings, progress: Progress) -> Optimized:
     before = open_model(settings.model)
     own = _own_texts(settings) if settings.inputs else []
     progress("rewriting the graph")
-    model = _rewritten(source, settings.precision)
+    model = _rewritten(source, settings.precision, before)
     with drafted(settings.output) as draft:
         write_model(model, draft / "model.onnx")
         del model
@@ -154,16 +155,17 @@ def _own_texts(settings: OptimizeSettings) -> list[str]:
     return texts[: settings.limit]
 
 
-def _rewritten(source: ModelFolder, precision: Precision) -> onnx.ModelProto:
-    """The graph, faster.
+def _rewritten(source: ModelFolder, precision: Precision, before: Group) -> onnx.ModelProto:
+    """The graph, faster; what is cut from it as it is loaded can't be cut any more in bytes.
 
     Raises:
         ModelError: there is nothing to quantise in it, or it is quantised already.
     """
     model = read_structure(source.onnx)
-    keep_first_token(model)  # which needs no weights, and can't take more than 2 GB of them
     read_external_data(model, source.onnx)
     if precision is Precision.INT8:
+        if isinstance(before, OnnxClassifier) and before.is_cut:
+            keep_first_token(model)
         if (operator := quantised_by(model)) is not None:
             raise ModelError(
                 f"quantised already: there is {operator} in it",
