@@ -8,6 +8,7 @@ It is the same arithmetic on fewer rows. Two tokens are kept, since onnxruntime 
 row with another kernel (GEMV), whose order of summation differs; the bits then stay the same.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -65,6 +66,22 @@ def _takes_first_token(view: GraphView, node: Node) -> bool:
     return index is not None and index.ndim == 0 and int(index) == 0
 
 
+def _asked_for_width(view: GraphView) -> Counter[str]:
+    """How often a tensor is used for the size of its last axis alone, which no cut changes."""
+    last = Counter(
+        node.input[0]
+        for node in view.nodes
+        if node.op_type == "Slice"
+        and (start := view.integers(node.input[1])) is not None
+        and start.tolist() == [-1]
+    )
+    return Counter(
+        node.input[0]
+        for node in view.nodes
+        if node.op_type == "Shape" and last[node.output[0]] == view.uses[node.output[0]]
+    )
+
+
 class _Region:
     """The nodes whose answers are used for the first tokens alone.
 
@@ -74,6 +91,7 @@ class _Region:
 
     def __init__(self, view: GraphView, gather: Node) -> None:
         self._view = view
+        self._widths = _asked_for_width(view)
         self._asked: dict[str, list[_Tokens]] = {}
         self._inputs: dict[int, _Asked] = {}
         self.nodes: list[Node] = []
@@ -93,7 +111,7 @@ class _Region:
     def _only_asked(self, node: Node) -> _Tokens | None:
         """Where the answer has its tokens, if all who use it need but the first ones."""
         asked = self._asked.get(node.output[0], [])
-        used = sum(self._view.uses[name] for name in node.output)
+        used = sum(self._view.uses[name] - self._widths[name] for name in node.output)
         return asked[0] if asked and len(asked) == used and len(set(asked)) == 1 else None
 
     def _rule(self, node: Node, tokens: _Tokens) -> _Asked | None:

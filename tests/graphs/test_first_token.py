@@ -55,7 +55,7 @@ def classifier(
             "tokens": np.array([1]),
             "heads": np.array([0, -1, HEADS, WIDTH // HEADS]),
             "no_heads": np.array([0, -1, WIDTH]),
-            "last_axis": np.array([3]),
+            "last_axis": np.array([-1]),
             "past_the_end": np.array([9]),
             "first_axis": np.array([0]),
         },
@@ -96,10 +96,10 @@ ATTENTION = [
         )
     ),
     # The scale as torch exports it, from a shape that does not depend on the tokens.
-    node("Shape", ["k_split"], ["k_shape"]),
-    node("Slice", ["k_shape", "last_axis", "past_the_end", "first_axis"], ["k_width"]),
-    node("Cast", ["k_width"], ["k_number"], to=TensorProto.FLOAT),
-    node("Sqrt", ["k_number"], ["scale"]),
+    node("Shape", ["q"], ["q_shape"]),
+    node("Slice", ["q_shape", "last_axis", "past_the_end", "first_axis"], ["q_width"]),
+    node("Cast", ["q_width"], ["q_number"], to=TensorProto.FLOAT),
+    node("Sqrt", ["q_number"], ["scale"]),
     node("MatMul", ["q", "k"], ["unscaled"]),
     node("Div", ["unscaled", "scale"], ["scores"]),
     node("Softmax", ["scores"], ["probabilities"], axis=-1),
@@ -166,6 +166,19 @@ def test_attention_looks_from_two_tokens_at_all() -> None:
     assert [widest(model, name, IDS, 2) for name in ("q", "scores", "context")] == [2, 2, 2]
     assert [widest(model, name, IDS, 3) for name in ("k", "scores")] == [5, 5]
     assert widest(model, "v", IDS, 2) == 5
+
+
+def test_a_shape_that_is_used_otherwise_keeps_all_tokens() -> None:
+    layer = [*ATTENTION]
+    at = next(n for n, each in enumerate(layer) if each.op_type == "Slice")
+    layer[at] = node("Slice", ["q_shape", "tokens_axis", "past_the_end", "first_axis"], ["q_width"])
+    layer.insert(at, node("Identity", ["first_axis"], ["tokens_axis"]))
+    layer.insert(at + 2, node("ReduceMax", ["q_width"], ["q_largest"], keepdims=0))
+    layer[at + 3] = node("Cast", ["q_largest"], ["q_number"], to=TensorProto.FLOAT)
+    whole, cut = (classifier([*layer, *FEED_FORWARD]) for _ in range(2))
+    assert keep_first_token(cut)
+    assert widest(cut, "q", IDS, 2) == 5
+    assert logits(cut, IDS).tobytes() == logits(whole, IDS).tobytes()
 
 
 @pytest.mark.parametrize("place", ["of_texts", "vector", "two"])
