@@ -40,6 +40,11 @@ class Chunk:
         return int(self.batch.num_rows)
 
     @property
+    def positions(self) -> range:
+        """Positions of the rows in the run."""
+        return range(self.first_row, self.first_row + self.num_rows)
+
+    @property
     def texts(self) -> pa.StringArray:
         """The texts that are classified; null where there is none."""
         return self.batch.column(self.batch.num_columns - 1)
@@ -94,10 +99,14 @@ def recut(
 
 
 class Recutter:
-    """Cuts rows that arrive in batches of any size; the cuts depend on the rows alone."""
+    """Cuts rows that arrive in batches of any size; the cuts depend on the rows alone.
+
+    Attributes:
+        max_rows: most rows of a batch; another number holds from the next cut on.
+    """
 
     def __init__(self, max_rows: int, max_bytes: int) -> None:
-        self._max_rows, self._max_bytes = max_rows, max_bytes
+        self.max_rows, self._max_bytes = max_rows, max_bytes
         self._held: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
 
@@ -108,12 +117,12 @@ class Recutter:
         while start < batch.num_rows:
             room = self._max_bytes - self._bytes
             reached = int(np.searchsorted(cumulated, before + room)) + 1
-            end = min(start + self._max_rows - self._rows, reached, batch.num_rows)
+            end = min(start + max(self.max_rows - self._rows, 1), reached, batch.num_rows)
             self._held.append(batch.slice(start, end - start))
             self._rows += end - start
             self._bytes += int(cumulated[end - 1]) - before
             before, start = int(cumulated[end - 1]), end
-            if self._rows >= self._max_rows or self._bytes >= self._max_bytes:
+            if self._rows >= self.max_rows or self._bytes >= self._max_bytes:
                 yield from self.flush()
 
     def flush(self) -> Iterator[pa.RecordBatch]:

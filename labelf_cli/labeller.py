@@ -16,6 +16,7 @@ from labelf_cli.chunk import Chunk
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.config import Config
+from labelf_cli.errors import LabelfError
 from labelf_cli.memo import MEMO_BYTES, Memo
 from labelf_cli.predictions import Answers
 from labelf_cli.schedule import Workers
@@ -80,6 +81,11 @@ class Labeller:
         order = [model.name for model in config.models]
         return cls(open_groups(config.models), threads, order, cache)
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """For each model a hash over everything that decides its logits."""
+        return tuple(self.groups[group].digests[member] for group, member, _ in self._members)
+
     def load(self) -> Self:
         """Load the graphs, one after the other, and probe each.
 
@@ -126,15 +132,24 @@ class Labeller:
         return Work(self._kernel, next(self._numbers), chunk.texts).start()
 
     def label(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answers]]:
-        """Classify chunks, several of them in flight; yield them in their order."""
+        """Classify chunks, several of them in flight; yield them in their order.
+
+        Where there is an error instead of the next chunk, those in flight come before it.
+        """
         waiting: deque[tuple[Chunk, Future[Answers]]] = deque()
-        for chunk in chunks:
-            waiting.append((chunk, self.submit(chunk)))
-            if len(waiting) == CHUNKS_IN_FLIGHT:
-                first, answers = waiting.popleft()
-                yield first, answers.result()
+        failure: LabelfError | None = None
+        try:
+            for chunk in chunks:
+                waiting.append((chunk, self.submit(chunk)))
+                if len(waiting) == CHUNKS_IN_FLIGHT:
+                    first, answers = waiting.popleft()
+                    yield first, answers.result()
+        except LabelfError as error:
+            failure = error
         for first, answers in waiting:
             yield first, answers.result()
+        if failure is not None:
+            raise failure
 
 
 def _load(group: Group) -> Because[Batching]:

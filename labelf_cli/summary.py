@@ -60,6 +60,18 @@ class Summary:
             self.spent + other.spent,
         )
 
+    def to_record(self) -> dict[str, Any]:
+        """Plain values from which ``from_record`` makes the same summary."""
+        labels = {name: list(counts.items()) for name, counts in self.labels.items()}
+        return {**vars(self), "labels": labels, "spent": vars(self.spent)}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Summary":
+        """The summary of a record, which may have been JSON meanwhile."""
+        labels = {name: Counter(dict(counts)) for name, counts in record["labels"].items()}
+        statuses, spent = Counter(record["statuses"]), Spent(**record["spent"])
+        return cls(**{**record, "statuses": statuses, "labels": labels, "spent": spent})
+
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--report``; rows without a label stand under ``unlabelled``."""
         return {

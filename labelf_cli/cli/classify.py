@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from labelf_cli.cli.logs import LogFormat, log_to_stderr
 from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
 from labelf_cli.formats import Format, Layout
 
@@ -52,19 +53,30 @@ def classify(
             "Labels, filters, thresholds and activation may change; the model's files may not.",
         ),
     ] = None,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Throw away what an unfinished run of other settings has left."
+        ),
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done.")] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Of messages, errors and the summary on stderr.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Read a table, classify its texts with every model of the config, write it back.
+
+    A run that was broken off goes on when the same command is given again, unless it reads stdin or
+    writes to stdout.
 
     Example: labelf classify calls.csv --config models.toml -o labelled.parquet
     """
     from labelf_cli.cli.console import (
         check_report,
-        log_to_stderr,
         show_progress,
         show_summary,
         write_report,
@@ -73,6 +85,7 @@ def classify(
     from labelf_cli.cores import usable_cores
     from labelf_cli.run import CHUNK_ROWS, RunSettings, run
 
+    log_to_stderr(log_format, verbose)
     if report:
         check_report(report)
     settings = RunSettings(
@@ -91,12 +104,12 @@ def classify(
         chunk_rows=chunk_rows or CHUNK_ROWS,
         limit=limit,
         cache=cache,
+        restart=restart,
     )
-    log_to_stderr(verbose)
-    with show_progress(hidden=quiet) as progress:
+    with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
         summary = run(settings, progress)
     if report:
         write_report(report, summary)
     if not quiet:
-        show_summary(summary)
+        show_summary(summary, log_format)
     raise typer.Exit(3 if summary.statuses["failed"] else 0)

@@ -1,15 +1,14 @@
 """What a person sees on stderr: progress, the summary, log lines."""
 
 import json
-import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
-from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +21,7 @@ from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
 from rich.text import Text
 
+from labelf_cli.cli.logs import LogFormat, log_line
 from labelf_cli.cli.signals import raise_if_stopped
 from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.run import Progress
@@ -73,8 +73,11 @@ def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
-def show_summary(summary: Summary) -> None:
+def show_summary(summary: Summary, log_format: LogFormat = LogFormat.TEXT) -> None:
     """The summary on stderr: rows, statuses, seconds, and the share of each label as a bar."""
+    if log_format is LogFormat.JSON:
+        print(log_line("info", "done", summary=summary.as_json()), file=sys.stderr)
+        return
     console = Console(stderr=True, highlight=False)
     statuses = ", ".join(f"{n:,} {status}" for status, n in summary.statuses.most_common())
     rate = summary.rows / summary.seconds if summary.seconds else 0
@@ -120,11 +123,3 @@ def write_report(path: Path, summary: Summary) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise WriteError(f"can't be written ({error.strerror})", where=path) from None
-
-
-def log_to_stderr(verbose: bool) -> None:
-    """Send the log to stderr: warnings, and with ``verbose`` what is done."""
-    handler = RichHandler(console=Console(stderr=True), show_path=False)
-    logging.basicConfig(
-        level="INFO" if verbose else "WARNING", format="%(message)s", handlers=[handler]
-    )

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from labelf_cli import __version__
 from labelf_cli.cli.bench import bench
 from labelf_cli.cli.classify import classify
+from labelf_cli.cli.logs import say
 from labelf_cli.cli.models import models
 from labelf_cli.cli.optimize import optimize
 from labelf_cli.cli.schema import schema
@@ -51,7 +52,7 @@ _BUG = "This is a fault in labelf: please report it with the traceback that LABE
 
 
 def _end(code: int, message: str) -> NoReturn:
-    print(message, file=sys.stderr)
+    say(message)
     raise typer.Exit(code) from None
 
 

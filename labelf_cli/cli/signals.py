@@ -1,19 +1,24 @@
-"""Signals that stop a run, and that no library on the way can swallow.
+"""Signals that stop a run in time, and that no library on the way can swallow.
 
 Python raises them wherever the main thread happens to be. Inside a library that drops what is
 raised there (Arrow does while it looks for an optional module), the signal would be lost; so it is
-kept, and raised again between two chunks.
+kept, and raised again between two chunks. What does not end in order by ``GRACE_SECONDS``, or by a
+second signal, is ended at once; what is durable by then can be gone on with.
 """
 
+import os
 import signal
+import threading
 from types import FrameType
 from typing import NoReturn
+
+GRACE_SECONDS = 1.7
 
 _received: list[int] = []
 
 
 def catch_signals() -> None:
-    """Let SIGINT and SIGTERM end the command in order."""
+    """Let SIGINT and SIGTERM end the command."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
 
@@ -30,7 +35,12 @@ def raise_if_stopped() -> None:
 
 
 def _stop(signum: int, _: FrameType | None) -> None:
+    if _received:
+        os._exit(128 + signum)
     _received.append(signum)
+    timer = threading.Timer(GRACE_SECONDS, os._exit, (128 + signum,))
+    timer.daemon = True
+    timer.start()
     _raise(signum)
 
 

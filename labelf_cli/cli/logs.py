@@ -1,0 +1,50 @@
+"""Log lines on stderr, for people or for programs."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+class LogFormat(StrEnum):
+    """How messages on stderr look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def log_line(level: str, message: str, **more: object) -> str:
+    """One JSON object with the time in UTC."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": time, "level": level, "message": message, **more})
+
+
+def say(message: str) -> None:
+    """Say what ended the command."""
+    if any(isinstance(handler, _JsonHandler) for handler in logging.getLogger().handlers):
+        message = log_line("error", message.removeprefix("error: "))
+    print(message, file=sys.stderr)
+
+
+def log_to_stderr(log_format: LogFormat, verbose: bool) -> None:
+    """Send the log to stderr: warnings, and with ``verbose`` what is done."""
+    level = "INFO" if verbose else "WARNING"
+    logging.basicConfig(level=level, format="%(message)s", handlers=[_handler(log_format)])
+
+
+def _handler(log_format: LogFormat) -> logging.Handler:
+    if log_format is LogFormat.JSON:
+        return _JsonHandler(sys.stderr)
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    return RichHandler(console=Console(stderr=True), show_path=False)
+
+
+class _JsonHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes ``log_line`` for each record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        return log_line(record.levelname.lower(), record.getMessage())

@@ -1,0 +1,56 @@
+"""What decides the bytes of a run's output, and nothing else."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from labelf_cli import __version__
+from labelf_cli.classifiers.interface import Model
+
+_ENDS_BYTES = 1 << 20
+
+
+def of_input(name: str) -> dict[str, Any]:
+    """A file by its size, its time, and the hash of its first and its last MiB."""
+    status = Path(name).stat()
+    digest = hashlib.sha256()
+    with Path(name).open("rb") as file:
+        digest.update(file.read(_ENDS_BYTES))
+        file.seek(max(status.st_size - _ENDS_BYTES, 0))
+        digest.update(file.read(_ENDS_BYTES))
+    return {
+        "name": str(Path(name).absolute()),
+        "bytes": status.st_size,
+        "modified": status.st_mtime_ns,
+        "sha256 of its ends": digest.hexdigest(),
+    }
+
+
+def of_models(models: Sequence[Model], digests: Sequence[str]) -> dict[str, Any]:
+    """Each model by the hash of its files and by what becomes of its logits."""
+    return {
+        model.name: {
+            "files": digest,
+            "labels": list(model.labels.value),
+            "activation": model.activation.value,
+            "fails long texts": model.fails_long,
+            "accepts": _plain(vars(model.rules)),
+        }
+        for model, digest in zip(models, digests, strict=True)
+    }
+
+
+def of_versions() -> dict[str, str]:
+    """What else computes: labelf, and the libraries that make scores and bytes."""
+    return {"labelf": __version__, "numpy": np.__version__, "pyarrow": pa.__version__}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }

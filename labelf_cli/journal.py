@@ -1,0 +1,224 @@
+"""What of a run is durable: the work folder beside an output, its lock, its fingerprint, its parts.
+
+    out.parquet.labelf/
+        lock                        held by the run that is at work; the pid inside only informs
+        run.json                    the fingerprint: all that decides the output's bytes
+        000000000000.arrow          a part: consecutive rows of the output, as an Arrow IPC stream
+        000000000000.json           its entry in the journal, written once the part is durable
+
+A part counts only by its entry, and only while its bytes are those that the entry tells. Whatever
+else lies there is left over and is removed.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from labelf_cli.disk import Disk
+from labelf_cli.errors import OutputError
+from labelf_cli.locks import Lock
+from labelf_cli.summary import Summary
+
+Fingerprint = Mapping[str, Any]
+"""Nested plain values, as JSON has them; none at all for a run that can't be gone on with."""
+
+_LOCK, _RUN, _ENTRY, _PART = "lock", "run.json", ".json", ".arrow"
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One part.
+
+    Attributes:
+        first_row: position of its first row among those of the input that are good, from 0.
+        rows: how many of them it answers.
+        written: rows of the output, which differ in number in the long layout.
+        size: of the part in bytes.
+        sha256: of the part.
+        summary: what happened to its rows.
+    """
+
+    first_row: int
+    rows: int
+    written: int
+    size: int
+    sha256: str
+    summary: Summary
+
+    @property
+    def name(self) -> str:
+        """Of its files, without the suffix."""
+        return f"{self.first_row:012}"
+
+    def to_bytes(self) -> bytes:
+        """The entry's file: the values, and their own hash."""
+        values = {**asdict(self), "summary": self.summary.to_record()}
+        return json.dumps({**values, "check": _check(values)}, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self | None:
+        """Read the entry's file; None if that is not as it was written."""
+        try:
+            values = json.loads(content)
+            if values.pop("check") != _check(values):
+                return None
+            return cls(**{**values, "summary": Summary.from_record(values["summary"])})
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return None
+
+
+def _check(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+class Journal:
+    """The work folder of one output, locked while it is open.
+
+    Attributes:
+        entries: of the parts that are durable.
+        keeps: whether a later run can go on from them.
+    """
+
+    def __init__(self, output: Path, disk: Disk) -> None:
+        """Make the folder and lock it.
+
+        Args:
+            output: the file that the run makes.
+            disk: where it stands.
+
+        Raises:
+            OutputError: another run is at work on the same output.
+            OSError: the folder can't be made.
+        """
+        self.folder = output.with_name(f"{output.name}.labelf")
+        self._output, self._disk = output, disk
+        self.entries: list[Entry] = []
+        self.keeps = False
+        disk.make_folder(self.folder)
+        self._lock = Lock.acquire(self.folder / _LOCK)
+        if self._lock is None:
+            pid = Lock.holder(self.folder / _LOCK)
+            raise OutputError(
+                f"another run is writing it (pid {pid})",
+                where=output,
+                todo="Wait for it, or choose another -o",
+            )
+
+    def resume(self, fingerprint: Fingerprint, *, restart: bool) -> None:
+        """Find what an earlier run of the same fingerprint left, and remove the rest.
+
+        Raises:
+            OutputError: what lies there is of another fingerprint, and not to be thrown away.
+        """
+        content = json.dumps(fingerprint, ensure_ascii=False, sort_keys=True, indent=1).encode()
+        self.keeps = bool(fingerprint)
+        before = self._read(_RUN)
+        if before is not None and not restart and before != content:
+            raise OutputError(
+                f"an unfinished run of it differs: {_difference(before, fingerprint)}",
+                where=self._output,
+                todo="Run that command again, or add --restart to throw its work away",
+            )
+        if before == content and not restart:
+            self.entries = list(self._durable())
+        kept = {_LOCK, _RUN} if self.entries else {_LOCK}
+        kept |= {entry.name + suffix for entry in self.entries for suffix in (_ENTRY, _PART)}
+        # The fingerprint goes first and comes first: no part ever stands beside one of others.
+        for name in sorted(self._disk.names(self.folder), key=lambda name: name != _RUN):
+            if name not in kept:
+                self._disk.remove(self.folder / name)
+        if not self.entries and self.keeps:
+            self._disk.write(self.folder / _RUN, content)
+
+    def _durable(self) -> Iterable[Entry]:
+        """The entries whose parts are as they were written, none twice."""
+        end = 0
+        for name in self._disk.names(self.folder):
+            if name.endswith(_ENTRY) and name != _RUN:
+                content = self._read(name)
+                entry = None if content is None else Entry.from_bytes(content)
+                if entry and entry.first_row >= end and self._is_whole(entry):
+                    end = entry.first_row + entry.rows
+                    yield entry
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            with self._disk.open(self.part(entry)) as file:
+                digest, size = hashlib.sha256(), 0
+                while block := file.read(_BLOCK_BYTES):
+                    digest.update(block)
+                    size += len(block)
+        except FileNotFoundError:
+            return False
+        return (size, digest.hexdigest()) == (entry.size, entry.sha256)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            with self._disk.open(self.folder / name) as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def part(self, entry: Entry) -> Path:
+        """The file of a part."""
+        return self.folder / f"{entry.name}{_PART}"
+
+    def add(self, draft: Path, entry: Entry) -> None:
+        """Take a part whose bytes are durable: name it, then tell of it."""
+        self._disk.replace(draft, self.part(entry))
+        self._disk.write(self.folder / f"{entry.name}{_ENTRY}", entry.to_bytes())
+        self.entries.append(entry)
+
+    def close(self) -> None:
+        """Let others work on the output; what they can't go on with is removed."""
+        if self.entries and self.keeps:
+            self.release()
+        else:
+            self.remove()
+
+    def remove(self) -> None:
+        """Nothing of this is needed any more."""
+        try:
+            # Without a fingerprint what is left is nobody's, should the end come in between.
+            self._disk.remove(self.folder / _RUN)
+            self._disk.remove_folder(self.folder)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let others work on the output; all stays as it is."""
+        assert self._lock is not None
+        self._lock.release()
+
+
+def _difference(before: bytes, fingerprint: Fingerprint) -> str:
+    """The first field in which two fingerprints differ."""
+    if not fingerprint:
+        return "it reads files, this one reads stdin"
+    try:
+        was = _flat(json.loads(before))
+    except ValueError:
+        return "its fingerprint can't be read"
+    now = _flat(json.loads(json.dumps(fingerprint)))
+    for key in [*now, *was]:
+        if was.get(key) != now.get(key):
+            return f"{key} was {_shown(was.get(key))}, is {_shown(now.get(key))}"
+    return "its fingerprint is of another labelf"
+
+
+def _flat(values: object, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix.removesuffix("."): values}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{prefix}{key}.")
+    return found
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"

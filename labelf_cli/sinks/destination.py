@@ -1,0 +1,307 @@
+"""Where the rows of a run go: straight on, or into parts that outlive the run."""
+
+import hashlib
+import logging
+import time
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NamedTuple, Self
+
+import pyarrow as pa
+
+from labelf_cli.disk import Disk
+from labelf_cli.errors import OutputError, RunError
+from labelf_cli.formats import Format, compression_of
+from labelf_cli.journal import Entry, Fingerprint, Journal
+from labelf_cli.sinks.files import Output, open_output
+from labelf_cli.sinks.open import open_sink, writing
+from labelf_cli.summary import Summary
+
+_log = logging.getLogger(__name__)
+
+
+class Table(NamedTuple):
+    """What is to be written.
+
+    Attributes:
+        path: of the file; None for stdout.
+        format: of the file.
+        schema: of the rows.
+    """
+
+    path: Path | None
+    format: Format
+    schema: pa.Schema
+
+
+class Durable(NamedTuple):
+    """How what is done outlives the run.
+
+    Attributes:
+        fingerprint: all that decides the bytes that are written.
+        restart: whether to throw away what a run of another fingerprint has left.
+        disk: where the output and its work folder stand.
+        part_seconds: a part closes with the first answers that come so long after it was begun.
+    """
+
+    fingerprint: Fingerprint
+    restart: bool
+    disk: Disk
+    part_seconds: float
+
+
+class Destination(ABC):
+    """A table that is written from its beginning to its end.
+
+    It is a context manager. What is not published when the block ends is left so that it can't be
+    taken for a whole table.
+
+    Attributes:
+        done: positions of the input's rows that an earlier run has answered, in order.
+        summary: what happened to them.
+    """
+
+    done: tuple[range, ...] = ()
+    summary = Summary()
+
+    @abstractmethod
+    def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
+        """Take the answers to some rows.
+
+        Args:
+            rows: their positions; later than those that came before, and never among ``done``.
+            batch: what is written for them.
+            summary: what happened to them.
+        """
+
+    @abstractmethod
+    def publish(self) -> None:
+        """All is written: let it be seen."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Keep what can be gone on with; write no more of the rest."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Straight(Destination):
+    """Stdout, a pipe or a device: what is written can't be taken back, or gone on with."""
+
+    def __init__(self, output: Output, table: Table) -> None:
+        self._output, self._is_published = output, False
+        self._sink = open_sink(output.stream, table.format, table.schema)
+
+    def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:  # noqa: ARG002
+        """See ``Destination.write``."""
+        self._sink.write(batch)
+
+    def publish(self) -> None:
+        """See ``Destination.publish``."""
+        self._sink.finish()
+        self._output.publish()
+        self._is_published = True
+
+    def close(self) -> None:
+        """See ``Destination.close``."""
+        if not self._is_published:
+            self._sink.abandon()
+
+
+class Journalled(Destination):
+    """A file: parts in a work folder beside it, put together at the end."""
+
+    def __init__(self, journal: Journal, path: Path, table: Table, durable: Durable) -> None:
+        """Go on with a journal that was resumed.
+
+        Args:
+            journal: of the parts.
+            path: that the table gets in the end.
+            table: what is written.
+            durable: how it outlives the run.
+        """
+        self._journal, self._path, self._table = journal, path, table
+        self._disk, self._part_seconds = durable.disk, durable.part_seconds
+        self._part: _Part | None = None
+        self._is_open = True
+        self.done = tuple(range(e.first_row, e.first_row + e.rows) for e in journal.entries)
+        self.summary = sum((entry.summary for entry in journal.entries), Summary())
+
+    def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
+        """See ``Destination.write``."""
+        if self._part is not None and self._part.end != rows.start:
+            self._close_part()
+        if self._part is None:
+            draft = self._journal.folder / "part.tmp"
+            self._part = _Part(self._disk.create(draft), draft, rows.start)
+        try:
+            self._part.write(rows, batch, summary)
+        except BaseException:  # a part that can't be written to is none
+            self._part.drop()
+            self._part = None
+            raise
+        if self._part.age >= self._part_seconds:
+            self._close_part()
+
+    def _close_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            entry = part.finish()
+            self._disk.sync(part.path)
+            self._journal.add(part.path, entry)
+
+    def publish(self) -> None:
+        """See ``Destination.publish``."""
+        self._close_part()
+        draft = self._journal.folder / "whole.tmp"
+        with self._disk.create(draft) as file:
+            self._put_together(file)
+        self._disk.sync(draft)
+        self._disk.replace(draft, self._path)
+        self._is_open = False
+        try:
+            self._journal.remove()
+        except OSError as error:
+            _log.warning("%s: can't be removed (%s)", self._journal.folder, error.strerror)
+
+    def _put_together(self, file: IO[bytes]) -> None:
+        """Write the table from the parts, in one pass and in the memory of a row group."""
+        compression = compression_of(self._path.name)
+        if compression is None:
+            self._write_parts(file)
+            return
+        stream = pa.CompressedOutputStream(file, compression)
+        try:
+            self._write_parts(stream)
+            stream.close()
+        except BaseException:
+            with suppress(OSError, ValueError):  # Arrow complains of what is not closed
+                stream.close()
+            raise
+
+    def _write_parts(self, stream: IO[bytes]) -> None:
+        end = 0
+        with writing(open_sink(stream, self._table.format, self._table.schema)) as sink:
+            for entry in sorted(self._journal.entries, key=lambda entry: entry.first_row):
+                written = 0
+                with self._disk.open(self._journal.part(entry)) as part:
+                    for batch in pa.ipc.open_stream(part):
+                        sink.write(batch)
+                        written += batch.num_rows
+                if (entry.first_row, entry.written) != (end, written):  # law 2
+                    raise RunError(f"the part of row {end} is not as it was written")
+                end += entry.rows
+
+    def close(self) -> None:
+        """See ``Destination.close``."""
+        if self._is_open:
+            self._is_open = False
+            try:
+                self._close_part()
+            finally:
+                self._journal.close()
+
+
+class _Part:
+    """A part that is being written.
+
+    Attributes:
+        path: where its bytes are.
+        end: position after its last row.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path, first_row: int) -> None:
+        self._file, self.path, self.end = file, path, first_row
+        self._bytes = _Hashed(file)
+        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._begun = time.monotonic()
+        self._entry = Entry(first_row, 0, 0, 0, "", Summary())
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was begun."""
+        return time.monotonic() - self._begun
+
+    def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
+        """Add rows."""
+        if self._writer is None:
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            self._writer = pa.ipc.new_stream(self._bytes, batch.schema, options=options)
+        self._writer.write_batch(batch)
+        self.end = rows.stop
+        so_far = self._entry
+        self._entry = replace(
+            so_far,
+            rows=so_far.rows + len(rows),
+            written=so_far.written + batch.num_rows,
+            summary=so_far.summary + summary,
+        )
+
+    def drop(self) -> None:
+        """Write no more."""
+        self._file.close()
+
+    def finish(self) -> Entry:
+        """Close it, and tell what it is."""
+        assert self._writer is not None
+        with self._file:
+            self._writer.close()
+        return replace(self._entry, size=self._bytes.size, sha256=self._bytes.digest.hexdigest())
+
+
+class _Hashed:
+    """A stream that knows the hash of what went through it."""
+
+    closed = False
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.size, self.digest = file, 0, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        """Pass the bytes on."""
+        self._file.write(content)
+        self.digest.update(content)
+        self.size += len(content)
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing to do before the end."""
+
+
+def open_destination(table: Table, durable: Durable) -> Destination:
+    """Where the rows go: a file, what is no regular file as it is, or stdout for None.
+
+    Raises:
+        OutputError: it can't be written to, another run is at work on it, or what is left of an
+            earlier one has another fingerprint.
+    """
+    path = table.path
+    if path is None or (path.exists() and not (path.is_file() or path.is_dir())):
+        return Straight(open_output(path), table)
+    if path.is_dir():
+        raise OutputError("a folder", where=path, todo="Name a file with -o")
+    final = path.resolve()
+    try:
+        journal = Journal(final, durable.disk)
+        try:
+            journal.resume(durable.fingerprint, restart=durable.restart)
+        except BaseException:
+            journal.release()
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
+        ) from None
+    return Journalled(journal, final, table, durable)
