@@ -204,3 +204,23 @@ class Tokenizer:
 
 def _has_text(encoding: Encoding) -> bool:
     return 0 in encoding.special_tokens_mask
+
+
+def encode_each(tokenizer: Tokenizer, texts: list[str]) -> tuple[TokenIds, dict[int, str]]:
+    """Token ids of texts some of which the tokenizer may fail on, without harm to the others.
+
+    Returns:
+        The ids, none for a text that it fails on, and for each of those its position and why.
+    """
+    try:
+        return tokenizer.encode(texts), {}
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        if len(texts) == 1:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            return TokenIds.of([[]]), {0: f"can't be tokenised ({reason})"}
+    # One by one: a search by halves would wait again and again for a failure that comes late.
+    alone = [encode_each(tokenizer, [text]) for text in texts]
+    why = {at: reasons[0] for at, (_, reasons) in enumerate(alone) if reasons}
+    return join([ids for ids, _ in alone]), why

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import astuple
 from random import Random
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.config import Config, ModelConfig
 from labelf_cli.labeller import CHUNKS_IN_FLIGHT, Labeller
 from labelf_cli.predictions import NO_LABEL, Answers, Floats, Status
-from labelf_cli.tokens import Ints, TokenIds, Tokenizer
+from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
 
 Text = str | None
 OK, EMPTY, TRUNCATED, FAILED = Status.OK, Status.EMPTY, Status.TRUNCATED, Status.FAILED
@@ -74,9 +75,9 @@ class CountingTokenizer(Tokenizer):
         return super().encode(texts)
 
 
-class BrokenTokenizer(Tokenizer):
-    def encode(self, texts: list[str]) -> TokenIds:
-        raise RuntimeError(f"can't tokenise {texts}")
+class BrokenTemplate(Template):
+    def lengths(self, ids: TokenIds, max_length: int | None) -> Ints:
+        raise RuntimeError(f"can't measure {len(ids.lengths)} texts")
 
 
 class LoadedClassifier(OnnxClassifier):
@@ -399,13 +400,10 @@ class TestFailures:
         answers = classify(opened(m={"made": {"nan_word": "tv"}}), "tv", "my", "tv")
         assert answers.errors.to_pylist() == [f"m: {NOT_A_NUMBER}", None, f"m: {NOT_A_NUMBER}"]
 
-    def test_an_error_outside_the_models_reaches_the_caller(
-        self, opened: Open, write_model: WriteModel
-    ) -> None:
-        folder = write_model()
-        labeller = opened(m={"path": folder})
-        labeller.groups[0].tokenizer = BrokenTokenizer((folder / "tokenizer.json").read_bytes())
-        with pytest.raises(RuntimeError, match=r"can't tokenise \['tv'\]"):
+    def test_an_error_outside_the_models_reaches_the_caller(self, opened: Open) -> None:
+        labeller = opened(m={})
+        labeller.groups[0].template = BrokenTemplate(*astuple(labeller.groups[0].template))
+        with pytest.raises(RuntimeError, match="can't measure 1 texts"):
             classify(labeller, "tv")
 
 

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
-from labelf_cli.classifiers.graph_file import refuse_impostors
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
-from labelf_cli.classifiers.probe import find_batching
+from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.session import Session
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
@@ -163,7 +162,7 @@ class _Head:
 
     def __init__(self, config: ModelConfig, encoder: Encoder) -> None:
         self.folder = ModelFolder.find(config.path, config.file)
-        refuse_impostors(self.folder.onnx)
+        _ = self.folder.graph_files  # what they refuse comes before all else
         self._encoder = encoder
         self.model = self.folder.model(config, lambda: self.num_labels)
         trained_on = self.folder.config.get(ENCODER_KEY)
@@ -176,7 +175,8 @@ class _Head:
 
     @cached_property
     def session(self) -> Session:
-        return Session(self.folder.onnx, self.folder.tuning, ("logits",))
+        stop = self._encoder.graph.stop
+        return Session(self.folder.onnx, self.folder.tuning, ("logits",), stop=stop)
 
     @cached_property
     def num_labels(self) -> int:
@@ -223,15 +223,19 @@ class EncoderHeads(Group):
 
     def load(self) -> Because[Batching]:
         """Create the sessions, check their answers on a probe, and find out how texts may share."""
-        batching = find_batching(self)
-        for head in self._heads:
-            head.folder.require_labels(head.model, head.num_labels)
-        return batching
+        with probing(self):
+            for head in self._heads:
+                head.folder.require_labels(head.model, head.num_labels)
+        return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         """See ``Group.logits``."""
         embeddings = self.encoder.embed(ids, rows)
         return tuple(head.logits(embeddings) for head in self._heads)
+
+    def stop(self) -> None:
+        """See ``Group.stop``."""
+        self.encoder.graph.stop.set()
 
 
 class Embedder(Group):
@@ -265,3 +269,7 @@ class Embedder(Group):
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         """See ``Group.logits``."""
         return (self.encoder.embed(ids, rows),)
+
+    def stop(self) -> None:
+        """See ``Group.stop``."""
+        self.encoder.graph.stop.set()

@@ -7,7 +7,7 @@ import numpy as np
 
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group
-from labelf_cli.classifiers.probe import find_batching
+from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
@@ -69,14 +69,18 @@ class OnnxClassifier(Group):
 
     @cached_property
     def _batching(self) -> Because[Batching]:
-        batching = find_batching(self)
-        for model in self.models:
-            self._folder.require_labels(model, self._num_labels)
-        return batching
+        with probing(self):
+            for model in self.models:
+                self._folder.require_labels(model, self._num_labels)
+        return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         """See ``Group.logits``."""
         return (self._answer(ids, rows),) * len(self.models)
+
+    def stop(self) -> None:
+        """See ``Group.stop``."""
+        self._graph.stop.set()
 
     def _answer(self, ids: TokenIds, rows: Ints) -> Floats:
         logits = self._graph.session.run(self._graph.inputs(ids, rows))

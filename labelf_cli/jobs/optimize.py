@@ -15,9 +15,10 @@ import onnxruntime as ort
 import pyarrow.compute as pc
 
 from labelf_cli import __version__
-from labelf_cli.classifiers.folder import TUNING, ModelFolder, Tuning
+from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.tuning import TUNING, Tuning
 from labelf_cli.compare import Agreement, agreement
 from labelf_cli.errors import AgreementError, InputError, ModelError, UsageError
 from labelf_cli.formats import Format
