@@ -96,7 +96,7 @@ class GroupAnswers:
         limit = self.group.max_length.value
         for place in np.flatnonzero(status == Status.FAILED).tolist():
             failures[place] = f"{self.lengths[place]} tokens, more than max_length {limit}"
-        for place in np.flatnonzero(np.isnan(scores[:-1]).any(axis=1)).tolist():
+        for place in np.flatnonzero(~np.isfinite(scores[:-1]).all(axis=1)).tolist():
             failures.setdefault(place, "the model's answer is not a number")
         failed = list(failures)
         scores[failed], status[failed] = np.nan, Status.FAILED

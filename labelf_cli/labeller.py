@@ -155,8 +155,9 @@ class Labeller:
 
 def _load(group: Group) -> Because[Batching]:
     began = time.monotonic()
-    batching = group.load()
     names = ", ".join(model.name for model in group.models)
+    _log.info("%s: loading", names)
+    batching = group.load()
     seconds = time.monotonic() - began
     _log.info("%s: loaded in %.1f s; %s: %s", names, seconds, batching.value.value, batching.rule)
     return batching

@@ -102,7 +102,7 @@ class Encoder:
         """Embeddings of some texts, in one call, [n × width] float32."""
         inputs = self.graph.inputs(ids, rows)
         vectors = self.graph.session.run(inputs)
-        if vectors.ndim == 3:
+        if vectors.ndim == 3 and vectors.shape[:2] == inputs.attention_mask.shape:
             is_token = inputs.attention_mask.astype(bool)
             lengths = is_token.sum(axis=1)
             if not lengths.all():

@@ -101,7 +101,8 @@ class Session:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.use_env_allocators", "1")
-        options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
+        if graph is not None:  # for a file it would forbid the links of the hub's cache
+            options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
         options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(
