@@ -96,7 +96,8 @@ class Encoder:
     @cached_property
     def width(self) -> int:
         """Numbers in an embedding, as given for a text of one token."""
-        return int(self.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
+        with probing(self.graph.folder.onnx):
+            return int(self.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
 
     def embed(self, ids: TokenIds, rows: Ints) -> Floats:
         """Embeddings of some texts, in one call, [n × width] float32."""
@@ -128,8 +129,7 @@ def _modules(folder: ModelFolder) -> tuple[str, bool]:
     Without one, mean pooling and no more: what sentence-transformers does with a plain encoder.
     """
     pooling, normalises = "mean", False
-    for module in folder.read_json("modules.json"):
-        kind, path = module["type"].rsplit(".", 1)[-1], module.get("path", "")
+    for kind, path in _listed(folder):
         if kind == "Pooling":
             pooling = _pooling(folder, f"{path or '.'}/config.json")
         elif kind == "Normalize":
@@ -141,6 +141,21 @@ def _modules(folder: ModelFolder) -> tuple[str, bool]:
                 todo="Export the encoder with it inside the graph, as sentence_embedding",
             )
     return pooling, normalises
+
+
+def _listed(folder: ModelFolder) -> list[tuple[str, str]]:
+    """Kind and folder of each module."""
+    try:
+        return [
+            (module["type"].rsplit(".", 1)[-1], str(module.get("path", "")))
+            for module in folder.read_json("modules.json")
+        ]
+    except (AttributeError, KeyError, TypeError):
+        raise ModelError(
+            "not a list of modules with a type each",
+            where=folder.path / "modules.json",
+            todo="Export the encoder again",
+        ) from None
 
 
 def _pooling(folder: ModelFolder, file: str) -> str:
@@ -181,10 +196,11 @@ class _Head:
     @cached_property
     def num_labels(self) -> int:
         """Width of the logits, as declared or else as given."""
-        width = self.session.declared[-1]
+        width = next(iter(self.session.declared[-1:]), None)
         if isinstance(width, int):
             return width
-        return int(self.logits(np.zeros((1, self._encoder.width), np.float32)).shape[-1])
+        with probing(self.folder.onnx):
+            return int(self.logits(np.zeros((1, self._encoder.width), np.float32)).shape[-1])
 
     def logits(self, embeddings: Floats) -> Floats:
         """One text a call, at the price of some microseconds: no company can move a bit."""
@@ -223,9 +239,8 @@ class EncoderHeads(Group):
 
     def load(self) -> Because[Batching]:
         """Create the sessions, check their answers on a probe, and find out how texts may share."""
-        with probing(self):
-            for head in self._heads:
-                head.folder.require_labels(head.model, head.num_labels)
+        for head in self._heads:
+            head.folder.require_labels(head.model, head.num_labels)
         return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:

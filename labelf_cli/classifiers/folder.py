@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from labelf_cli.classifiers.files import read_json, refuse_impostors, require_inside
 from labelf_cli.classifiers.graph_file import graph_files
 from labelf_cli.classifiers.interface import Because, Model
+from labelf_cli.classifiers.max_length import longest, pad_token_id
 from labelf_cli.classifiers.tuning import TUNING, Tuning
 from labelf_cli.config import Activation, ModelConfig
 from labelf_cli.errors import ModelError
@@ -22,25 +23,6 @@ from labelf_cli.tokens import Template, Tokenizer
 TOKENIZER = "tokenizer.json"
 ENCODER_KEY = "labelf_encoder"
 """Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
-
-# transformers writes 1e30 where a tokenizer has no limit.
-_SANE_LENGTH = 1_000_000
-
-# Families whose positions start behind the padding token, so that the position table is longer
-# than the longest text: those that call create_position_ids_from_input_ids in transformers.
-_RESERVED_POSITIONS = {
-    "camembert",
-    "data2vec-text",
-    "ibert",
-    "longformer",
-    "luke",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "xmod",
-}
 
 
 def sha256(decides: tuple[object, ...]) -> str:
@@ -227,26 +209,8 @@ class ModelFolder:
 
     def max_length(self, given: int | None) -> Because[int | None]:
         """The longest sequence in tokens: the least of what the files and the config allow."""
-        limits: list[Because[int]] = []
-        model_max_length = self.tokenizer_config.get("model_max_length")
-        if isinstance(model_max_length, int | float) and 0 < model_max_length <= _SANE_LENGTH:
-            limits.append(Because(int(model_max_length), "model_max_length of the tokenizer"))
-        max_seq_length = self._json("sentence_bert_config.json").get("max_seq_length")
-        if isinstance(max_seq_length, int) and max_seq_length > 0:
-            limits.append(Because(max_seq_length, "max_seq_length of sentence-transformers"))
-        positions = self.config.get("max_position_embeddings")
-        if isinstance(positions, int) and positions > 0:
-            rule = "max_position_embeddings"
-            if self.config.get("model_type") in _RESERVED_POSITIONS:
-                reserved = int(self.config.get("pad_token_id") or 0) + 1
-                positions, rule = positions - reserved, f"{rule} less {reserved} reserved"
-            limits.append(Because(positions, rule))
-        if given is not None:
-            limits.append(Because(given, "max_length in the config"))
-        if not limits:
-            return Because(None, "no limit known")
-        least = min(limits, key=lambda limit: limit.value)
-        return Because(least.value, least.rule)
+        sentence_bert = self._json("sentence_bert_config.json")
+        return longest(self.config, self.tokenizer_config, sentence_bert, given)
 
     def model(self, config: ModelConfig, num_labels: Callable[[], int]) -> Model:
         """What the files and the config say of one classifier.
@@ -296,7 +260,7 @@ class ModelFolder:
             pad_token = pad_token.get("content")
         pad_id = tokenizer.token_id(pad_token) if pad_token else None
         if pad_id is None:
-            pad_id = int(self.config.get("pad_token_id") or 0)
+            pad_id = pad_token_id(self.config)
         return tokenizer.template(
             pad_id,
             pad_left=config.get("padding_side") == "left",

@@ -55,10 +55,11 @@ class OnnxClassifier(Group):
     @cached_property
     def _num_labels(self) -> int:
         """Width of the logits, as declared or else as given for no token but the special ones."""
-        width = self._graph.session.declared[-1]
+        width = next(iter(self._graph.session.declared[-1:]), None)
         if isinstance(width, int):
             return width
-        return int(self._answer(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[-1])
+        with probing(self._folder.onnx):
+            return int(self._answer(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[-1])
 
     def load(self) -> Because[Batching]:
         """Create the session, check its answer on a probe, and find out how texts may share it.
@@ -69,9 +70,8 @@ class OnnxClassifier(Group):
 
     @cached_property
     def _batching(self) -> Because[Batching]:
-        with probing(self):
-            for model in self.models:
-                self._folder.require_labels(model, self._num_labels)
+        for model in self.models:
+            self._folder.require_labels(model, self._num_labels)
         return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:

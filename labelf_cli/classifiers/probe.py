@@ -25,7 +25,8 @@ def find_batching(group: Group) -> Because[Batching]:
     """
     ids = probe_ids(group.tokenizer.vocab_size)
     count = len(ids.lengths)
-    with probing(group):
+    names = ", ".join(model.name for model in group.models)
+    with probing(f"model '{names}'"):
         alone = [group.answer(ids, np.array([row])) for row in range(count)]
     equal = [np.flatnonzero(ids.lengths == length) for length in _LENGTHS]
     if (moved := _moved(group, ids, equal, alone)) is not None:
@@ -37,7 +38,7 @@ def find_batching(group: Group) -> Because[Batching]:
 
 
 @contextmanager
-def probing(group: Group) -> Iterator[None]:
+def probing(where: object) -> Iterator[None]:
     """Make a refusal of whatever a model fails with meanwhile.
 
     Raises:
@@ -48,8 +49,7 @@ def probing(group: Group) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:  # onnxruntime's errors have no common base but this
-        names = ", ".join(model.name for model in group.models)
-        raise ModelError(f"fails on a probe text ({error})", where=f"model '{names}'") from None
+        raise ModelError(f"fails on a probe text ({error})", where=where) from None
 
 
 def probe_ids(vocab_size: int) -> TokenIds:

@@ -295,6 +295,18 @@ class TestRefusals:
         with pytest.raises(UsageError, match=r"^model 'm': fails on a probe text \("):
             echo(["attention_mask"], STRING, labels=["a", "b"]).load()
 
+    def test_a_graph_that_can_not_tell_its_labels_is_refused(
+        self, opened: Open, tmp_path: Path
+    ) -> None:
+        nodes = [
+            helper.make_node("Gather", ["1", "input_ids"], ["looked_up"]),
+            helper.make_node("Cast", ["looked_up"], ["logits"], to=FLOAT),
+        ]
+        output = ("logits", FLOAT, ("batch", "labels"))
+        folder = write_graph(tmp_path / "m", nodes, {"input_ids": INT64}, output)
+        with pytest.raises(UsageError, match=rf"^{folder}/model.onnx: fails on a probe text \("):
+            opened(folder)
+
     def test_a_graph_that_answers_each_token_is_refused(self, opened: Open, tmp_path: Path) -> None:
         # As a sentence encoder or a token classifier does: [batch × sequence × 2].
         nodes = [
@@ -353,6 +365,18 @@ class TestProbe:
         # One token and two special ones give three logits, as many as there are labels.
         assert self.refusal(opened(folder)) == (
             "model 'm': answers 1 texts with 1 × 5 numbers, not 1 × 3. "
+            "Export it for text classification"
+        )
+
+    def test_for_one_number_alone(self, tmp_path: Path, opened: Open) -> None:
+        nodes = [
+            helper.make_node("Cast", ["input_ids"], ["as_float"], to=FLOAT),
+            helper.make_node("ReduceSum", ["as_float"], ["logits"], keepdims=0),
+        ]
+        output = ("logits", FLOAT, ())
+        folder = write_graph(tmp_path / "m", nodes, {"input_ids": INT64}, output)
+        assert self.refusal(opened(folder, labels=["a"])) == (
+            f"{folder}/model.onnx: answers 1 texts with 1 numbers, not with logits. "
             "Export it for text classification"
         )
 
