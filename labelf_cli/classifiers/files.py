@@ -17,14 +17,17 @@ def require_inside(path: Path, folder: Path) -> None:
     Raises:
         ModelError: it lies elsewhere, or is no ordinary file. A file that is absent is not refused.
     """
-    target = _real(path)
+    try:
+        target, is_odd = _real(path), path.exists() and not path.is_file()
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
+        raise ModelError(f"names a file that can't be ({error})", where=folder) from None
     if not any(target.is_relative_to(room) for room in _rooms(_real(folder))):
         raise ModelError(
             f"leads out of the model folder, to {target}",
             where=path,
             todo=f"If you trust it, put a copy of it into {folder}",
         )
-    if path.exists() and not path.is_file():
+    if is_odd:
         raise ModelError("not an ordinary file", where=path, todo="Export the model again")
 
 

@@ -55,6 +55,14 @@ class TestInside:
         message = f"{folder}/pipe: not an ordinary file. Export the model again"
         assert refusal(folder / "pipe", folder) == message
 
+    @pytest.mark.parametrize(
+        ("name", "reason"), [("a\0b", "embedded null byte"), ("x" * 300, "File name too long")]
+    )
+    def test_is_nothing_that_can_not_be(self, folder: Path, name: str, reason: str) -> None:
+        message = refusal(folder / name, folder)
+        assert message.startswith(f"{folder}: names a file that can't be (")
+        assert reason in message
+
     def test_is_no_other_snapshot_of_the_hubs_cache(self, tmp_path: Path) -> None:
         repository = tmp_path / "models--owner--name"
         for name in ("snapshots/1/onnx", "snapshots/2", "blobs", "refs"):
