@@ -16,9 +16,9 @@ import onnxruntime as ort
 
 from benchmarks.job import MAX_LENGTH, Floats, Job, Outcome
 from benchmarks.texts import read_texts
-from labelf_cli.classifiers.folder import TOKEN_BUDGET
 from labelf_cli.classifiers.interface import Batching, Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.tuning import TOKEN_BUDGET
 from labelf_cli.cores import usable_cores
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import activate

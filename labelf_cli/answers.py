@@ -42,9 +42,14 @@ class GroupAnswers:
 
     def to_ask(self, places: Ints) -> Ints:
         """Those of some texts whose lengths are known that are asked at all."""
+        places = places[~self.broke(places)]
         if all(model.fails_long for model in self.group.models):
             return places[~self.is_long[places]]
         return places
+
+    def fail(self, failures: dict[int, str]) -> None:
+        """Let texts fail that can't be asked, for these reasons."""
+        self._broken |= failures
 
     def ask(self, ids: TokenIds, rows: Ints, places: Ints) -> Ints:
         """Answer some texts in one call; where it fails, one by one, to spare the others.
@@ -58,7 +63,7 @@ class GroupAnswers:
             The places that were answered, [n or fewer] int64.
         """
         try:
-            answers = self.group.logits(ids, rows)
+            answers = self.group.answer(ids, rows)
         except Exception as error:  # onnxruntime's errors have no common base but this
             if len(rows) > 1:
                 alone = zip(np.split(rows, len(rows)), np.split(places, len(rows)), strict=True)
@@ -91,7 +96,7 @@ class GroupAnswers:
         limit = self.group.max_length.value
         for place in np.flatnonzero(status == Status.FAILED).tolist():
             failures[place] = f"{self.lengths[place]} tokens, more than max_length {limit}"
-        for place in np.flatnonzero(np.isnan(scores[:-1]).any(axis=1)).tolist():
+        for place in np.flatnonzero(~np.isfinite(scores[:-1]).all(axis=1)).tolist():
             failures.setdefault(place, "the model's answer is not a number")
         failed = list(failures)
         scores[failed], status[failed] = np.nan, Status.FAILED

@@ -32,7 +32,7 @@ class Labeller:
     """Owns the models, their tokenizers and the pool of threads that runs them.
 
     It is made of groups whose files are read; ``load`` loads their graphs. Use it as a context
-    manager, or ``close`` it.
+    manager, or ``close`` it; left by an error, be it a signal's, it is stopped.
 
     Attributes:
         groups: the models as they answer.
@@ -93,7 +93,7 @@ class Labeller:
             ModelError: a graph can't be loaded or does not answer as its files say.
             OutputError: the cache can't be used.
         """
-        self.batching = tuple(map(_load, self.groups))
+        self.batching = self._workers.call(lambda: tuple(map(_load, self.groups)))
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
         cached: tuple[tuple[int, ...], ...] = ()
         if self._cache is not None:
@@ -118,13 +118,29 @@ class Labeller:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self.stop()
 
     def close(self) -> None:
-        """Drop the calls that have not begun and wait for those that have."""
+        """Drop the calls that have not begun and wait for those that have.
+
+        The groups may be given to another labeller.
+        """
         self._workers.close()
         if self._cache is not None:
             self._cache.close()
+
+    def stop(self) -> None:
+        """End the calls that have begun, too; the groups never answer again.
+
+        It waits for an operator of each call that runs, and for the tokenizer, which nothing ends.
+        What is not answered yet ends with ``CancelledError``; nothing is kept of it.
+        """
+        for group in self.groups:
+            group.stop()
+        self.close()
 
     def submit(self, chunk: Chunk) -> "Future[Answers]":
         """Classify a chunk on the pool."""
@@ -154,8 +170,9 @@ class Labeller:
 
 def _load(group: Group) -> Because[Batching]:
     began = time.monotonic()
-    batching = group.load()
     names = ", ".join(model.name for model in group.models)
+    _log.info("%s: loading", names)
+    batching = group.load()
     seconds = time.monotonic() - began
     _log.info("%s: loaded in %.1f s; %s: %s", names, seconds, batching.value.value, batching.rule)
     return batching

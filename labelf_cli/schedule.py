@@ -4,12 +4,14 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 
 from labelf_cli.classifiers.interface import Batching
-from labelf_cli.tokens import Ints
+from labelf_cli.tokens import Ints, TokenIds
 
 CALLS_PER_BUDGET = 32
 """As many calls as cost, beyond their tokens, what the tokens of a whole budget cost.
@@ -54,6 +56,50 @@ def _worth_padding(lengths: Ints, call: float) -> int:
     return most if saved[most] > call else len(lengths)
 
 
+TEXTS_PER_STEP, BYTES_PER_STEP = 256, 256 << 10
+"""What is tokenised in one step: enough steps for all workers, each worth its while, none long."""
+
+
+def tokenising_steps(sizes: Ints) -> Iterator[slice]:
+    """Cut texts into steps of the tokenizer; one ends with the text that reaches its bytes.
+
+    Args:
+        sizes: bytes of each text, [texts] int64.
+    """
+    cumulated = np.cumsum(sizes)
+    start = before = 0
+    while start < len(sizes):
+        reached = int(np.searchsorted(cumulated, before + BYTES_PER_STEP)) + 1
+        stop = min(start + TEXTS_PER_STEP, reached, len(sizes))
+        yield slice(start, stop)
+        start, before = stop, int(cumulated[stop - 1])
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a group.
+
+    Attributes:
+        group: its number.
+        ids: token ids of some texts.
+        rows: which of them it is about, [n] int64.
+        places: their places among the texts of the chunk, [n] int64.
+        lengths: of their sequences, [n] int64.
+    """
+
+    group: int
+    ids: TokenIds
+    rows: Ints
+    places: Ints
+    lengths: Ints
+
+    @property
+    def cells(self) -> int:
+        """Tokens and padding."""
+        return int(self.lengths.max()) * len(self.lengths)
+
+
+Answer = TypeVar("Answer")
 Urgency = tuple[int, ...]
 """Steps with the least of these tuples run first."""
 
@@ -81,6 +127,10 @@ class Workers:
         with self._lock:
             heapq.heappush(self._waiting, (urgency, next(self._count), step, dropped))
         self._pool.submit(self._take)
+
+    def call(self, function: Callable[[], Answer]) -> Answer:
+        """Run something on a thread of the pool, so that a signal can end the waiting for it."""
+        return self._pool.submit(function).result()
 
     def _take(self) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
@@ -129,6 +130,17 @@ def sequences(ids: TokenIds, rows: Ints, template: Template, max_length: int | N
     return Sequences(input_ids, mask.astype(np.int64), types.astype(np.int64))
 
 
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Make a ValueError of whatever the library raises: a panic of it is not even an Exception."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise ValueError(str(error)) from None
+
+
 class Tokenizer:
     """A ``tokenizer.json`` whose own truncation and padding are cleared.
 
@@ -141,10 +153,8 @@ class Tokenizer:
         Raises:
             ValueError: it is none.
         """
-        try:
+        with _failures():
             self._tokenizer = HfTokenizer.from_buffer(content)
-        except Exception as error:  # the library raises nothing narrower
-            raise ValueError(str(error)) from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         if getattr(self._tokenizer.model, "dropout", None) is not None:
@@ -167,8 +177,13 @@ class Tokenizer:
             raise ModelError(f"not a tokenizer ({error})", where=path) from None
 
     def encode(self, texts: list[str]) -> TokenIds:
-        """Token ids of each text: no special tokens added, nothing cut."""
-        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        """Token ids of each text: no special tokens added, nothing cut.
+
+        Raises:
+            ValueError: it fails on one of them.
+        """
+        with _failures():
+            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return TokenIds.of([encoding.ids for encoding in encodings])
 
     def token_id(self, token: str) -> int | None:
@@ -181,14 +196,18 @@ class Tokenizer:
         bare = (piece.lstrip("▁Ġ#") for piece in self._tokenizer.get_vocab())
         return sorted({piece for piece in bare if len(piece) > 1 and piece.isalpha()}) or ["a"]
 
-    def _probe_texts(self) -> Iterator[str]:
-        """Texts one of which has tokens, whatever the vocabulary."""
-        yield "a"
-        yield from self._tokenizer.get_vocab()
+    def _probes(self) -> Iterator[Encoding]:
+        """Encoded texts one of which has tokens, whatever the vocabulary."""
+        for text in chain(["a"], self._tokenizer.get_vocab()):
+            encoded = None
+            with suppress(ValueError), _failures():
+                encoded = self._tokenizer.encode(text)
+            if encoded is not None:
+                yield encoded
 
     def template(self, pad_id: int, *, pad_left: bool, cut_left: bool) -> Template:
         """Learn from a probe which special tokens the post-processor puts around a text."""
-        probe = next(filter(_has_text, map(self._tokenizer.encode, self._probe_texts())), None)
+        probe = next(filter(_has_text, self._probes()), None)
         if probe is None:
             return Template(*(np.array([], np.int32),) * 2, (0, 0, 0), pad_id, pad_left, cut_left)
         text = np.flatnonzero(np.array(probe.special_tokens_mask) == 0)
@@ -204,3 +223,20 @@ class Tokenizer:
 
 def _has_text(encoding: Encoding) -> bool:
     return 0 in encoding.special_tokens_mask
+
+
+def encode_each(tokenizer: Tokenizer, texts: list[str]) -> tuple[TokenIds, dict[int, str]]:
+    """Token ids of texts some of which the tokenizer may fail on, without harm to the others.
+
+    Returns:
+        The ids, none for a text that it fails on, and for each of those its position and why.
+    """
+    try:
+        return tokenizer.encode(texts), {}
+    except Exception as error:
+        if len(texts) == 1:
+            return TokenIds.of([[]]), {0: f"can't be tokenised ({' '.join(str(error).split())})"}
+    # One by one: a search by halves would wait again and again for a failure that comes late.
+    alone = [encode_each(tokenizer, [text]) for text in texts]
+    why = {at: reasons[0] for at, (_, reasons) in enumerate(alone) if reasons}
+    return join([ids for ids, _ in alone]), why

@@ -10,9 +10,9 @@ from typing import Self
 import pyarrow as pa
 
 from labelf_cli.chunk import TEXT, Chunk
-from labelf_cli.classifiers.folder import TUNING, Tuning
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Group
+from labelf_cli.classifiers.tuning import TUNING, Tuning
 from labelf_cli.config import ModelConfig
 from labelf_cli.labeller import Labeller
 

@@ -13,18 +13,15 @@ import pyarrow.compute as pc
 
 from labelf_cli.answers import GroupAnswers
 from labelf_cli.cache import LogitsCache
-from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Stopped
 from labelf_cli.memo import Memo, text_keys
 from labelf_cli.predictions import Answers, Status, accept
-from labelf_cli.schedule import Urgency, Workers, micro_batches
+from labelf_cli.schedule import Call, Urgency, Workers, micro_batches, tokenising_steps
 from labelf_cli.spent import Spent
-from labelf_cli.tokens import Ints, TokenIds, join
+from labelf_cli.tokens import Ints, TokenIds, encode_each, join
 
 # Arrow takes long to make its own scalars of Python's.
 _EMPTY, _NULL = pa.scalar(""), pa.scalar(None, pa.string())
-
-TEXTS_PER_STEP = 256
-"""Texts that are tokenised in one step: enough steps for all workers, each worth its while."""
 
 
 @dataclass(frozen=True)
@@ -71,30 +68,6 @@ class _Texts:
         return cls(encoded.dictionary, places.to_numpy().astype(np.int64))
 
 
-@dataclass(frozen=True)
-class _Call:
-    """One call of a group.
-
-    Attributes:
-        group: its number.
-        ids: token ids of some texts.
-        rows: which of them it is about, [n] int64.
-        places: their places among the texts of the chunk, [n] int64.
-        lengths: of their sequences, [n] int64.
-    """
-
-    group: int
-    ids: TokenIds
-    rows: Ints
-    places: Ints
-    lengths: Ints
-
-    @property
-    def cells(self) -> int:
-        """Tokens and padding."""
-        return int(self.lengths.max()) * len(self.lengths)
-
-
 class Work:
     """One chunk. A step that ends submits the steps that it makes possible.
 
@@ -135,6 +108,8 @@ class Work:
                 last = not self._open_steps
             if last:
                 self._settle()
+        except Stopped:
+            self._drop()
         except BaseException as error:
             self._fail(error)
 
@@ -180,20 +155,22 @@ class Work:
         places = np.unique(np.concatenate(unknown)) if len(unknown) > 1 else unknown[0]
         if not len(places):
             return
-        starts = range(0, len(places), TEXTS_PER_STEP)
-        parts: list[TokenIds | None] = [None] * len(starts)
+        texts = self._texts.distinct.take(pa.array(places))
+        cuts = list(tokenising_steps(pc.binary_length(texts).to_numpy()))
+        parts: list[TokenIds | None] = [None] * len(cuts)
+        failures: dict[int, str] = {}
 
         def tokenise(part: int) -> None:
-            its = places[starts[part] : starts[part] + TEXTS_PER_STEP]
             began = time.thread_time()
-            texts = self._texts.distinct.take(pa.array(its)).to_pylist()
-            ids = self._kernel.groups[numbers[0]].tokenizer.encode(texts)
+            tokenizer = self._kernel.groups[numbers[0]].tokenizer
+            ids, why = encode_each(tokenizer, texts[cuts[part]].to_pylist())
             self._add(Spent(tokenising=time.thread_time() - began))
             with self._lock:
                 parts[part] = ids
+                failures.update((int(places[cuts[part]][at]), why[at]) for at in why)
                 done = [ids for ids in parts if ids is not None]
             if len(done) == len(parts):
-                self._submit_calls(numbers, unknown, places, join(done))
+                self._submit_calls(numbers, unknown, places, join(done), failures)
 
         steps = [partial(tokenise, part) for part in range(len(parts))]
         self._submit([(0, self._number)] * len(steps), steps)
@@ -201,10 +178,16 @@ class Work:
     # The models.
 
     def _submit_calls(
-        self, numbers: list[int], unknown: list[Ints], places: Ints, ids: TokenIds
+        self,
+        numbers: list[int],
+        unknown: list[Ints],
+        places: Ints,
+        ids: TokenIds,
+        failures: dict[int, str],
     ) -> None:
         for number, its in zip(numbers, unknown, strict=True):
             answers = self._answers[number]
+            answers.fail({place: why for place, why in failures.items() if place in its})
             answers.lengths[places] = answers.group.template.lengths(ids, None)
             asked = answers.to_ask(its)
             rows = np.searchsorted(places, asked)
@@ -212,11 +195,11 @@ class Work:
             batches = micro_batches(
                 lengths, self._kernel.batching[number].value, answers.group.token_budget
             )
-            calls = [_Call(number, ids, rows[b], asked[b], lengths[b]) for b in batches]
+            calls = [Call(number, ids, rows[b], asked[b], lengths[b]) for b in batches]
             urgencies = [(1, self._number, -call.cells) for call in calls]
             self._submit(urgencies, [partial(self._call, call) for call in calls])
 
-    def _call(self, call: _Call) -> None:
+    def _call(self, call: Call) -> None:
         began = time.thread_time()
         answers = self._answers[call.group]
         answered = answers.ask(call.ids, call.rows, call.places)

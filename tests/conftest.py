@@ -93,6 +93,57 @@ def write_model(tmp_path: Path) -> WriteModel:
     return write
 
 
+ENDLESS = 1000
+"""The id of "angry" in an endless model; one that no probe asks for."""
+
+
+def write_endless_model(folder: Path, since: int = ENDLESS) -> Path:
+    """A model that never answers texts with token ids from ``since`` on: it goes on multiplying."""
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(_endless_graph(since).SerializeToString())
+    write_tokenizer(folder / "tokenizer.json")
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"]["angry"] = ENDLESS
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "yes", "1": "no"}}))
+    return folder
+
+
+def _endless_graph(since: int) -> ModelProto:
+    """Loops zero times or 10**15 times; the logits are the sum of the ids, twice."""
+    node, info = helper.make_node, helper.make_tensor_value_info
+    square = [64, 64]
+    body = helper.make_graph(
+        [
+            node("Identity", ["on"], ["still_on"]),
+            node("MatMul", ["x", "zeros"], ["y"]),
+        ],
+        "body",
+        [info("i", TensorProto.INT64, []), info("on", TensorProto.BOOL, []), info("x", 1, square)],
+        [info("still_on", TensorProto.BOOL, []), info("y", 1, square)],
+    )
+    nodes = [
+        node("ReduceMax", ["input_ids"], ["largest"], keepdims=0),
+        node("GreaterOrEqual", ["largest", "since"], ["is_endless"]),
+        node("Cast", ["is_endless"], ["zero_or_one"], to=TensorProto.INT64),
+        node("Mul", ["zero_or_one", "many"], ["times"]),
+        node("Loop", ["times", "", "zeros"], ["product"], body=body),
+        node("ReduceSum", ["product"], ["zero"], keepdims=0),
+        node("Cast", ["input_ids"], ["as_float"], to=TensorProto.FLOAT),
+        node("ReduceSum", ["as_float", "last"], ["sums"]),
+        node("Add", ["sums", "zero"], ["logit"]),
+        node("Concat", ["logit", "logit"], ["logits"], axis=1),
+    ]
+    constants = {
+        "since": np.array(since),
+        "many": np.array(10**15),
+        "zeros": np.zeros(square, np.float32),
+        "last": np.array([-1]),
+    }
+    ids = info("input_ids", TensorProto.INT64, ["batch", "sequence"])
+    return build_model("endless", nodes, [ids], [info("logits", 1, ["batch", 2])], constants)
+
+
 class WriteDenseModel(Protocol):
     """Makes a model folder; see ``write_dense_model``."""
 

@@ -5,8 +5,13 @@ A score depends on its text and its model alone; rows are conserved; nothing is 
 
 import itertools
 import json
+import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import astuple
+from pathlib import Path
 from random import Random
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -14,17 +19,24 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import WORDS, Moves, WriteModel
+from conftest import WORDS, Moves, WriteModel, write_endless_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Regex
+from tokenizers import Tokenizer as HfTokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Sequence as Sequence_
+from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
 from labelf_cli.chunk import TEXT, Chunk
-from labelf_cli.classifiers.interface import Batching, Because
+from labelf_cli.classifiers.interface import Batching, Because, Stopped
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config, ModelConfig
+from labelf_cli.formats import Layout
 from labelf_cli.labeller import CHUNKS_IN_FLIGHT, Labeller
 from labelf_cli.predictions import NO_LABEL, Answers, Floats, Status
-from labelf_cli.tokens import Ints, TokenIds, Tokenizer
+from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
 
 Text = str | None
 OK, EMPTY, TRUNCATED, FAILED = Status.OK, Status.EMPTY, Status.TRUNCATED, Status.FAILED
@@ -74,9 +86,9 @@ class CountingTokenizer(Tokenizer):
         return super().encode(texts)
 
 
-class BrokenTokenizer(Tokenizer):
-    def encode(self, texts: list[str]) -> TokenIds:
-        raise RuntimeError(f"can't tokenise {texts}")
+class BrokenTemplate(Template):
+    def lengths(self, ids: TokenIds, max_length: int | None) -> Ints:
+        raise RuntimeError(f"can't measure {len(ids.lengths)} texts up to {max_length}")
 
 
 class LoadedClassifier(OnnxClassifier):
@@ -109,6 +121,19 @@ class InfiniteClassifier(LoadedClassifier):
         (logits,) = super().logits(ids, rows)
         logits[self.loaded & (ids.lengths[rows] == 1)] = np.inf
         return (logits,)
+
+
+class AnnouncingClassifier(LoadedClassifier):
+    """Says when its first call begins."""
+
+    def __init__(self, configs: Sequence[ModelConfig], tokenizers: dict[str, Tokenizer]) -> None:
+        super().__init__(configs, tokenizers)
+        self.begun = Event()
+
+    def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
+        if self.loaded:
+            self.begun.set()
+        return super().logits(ids, rows)
 
 
 class WaitingClassifier(LoadedClassifier):
@@ -399,14 +424,84 @@ class TestFailures:
         answers = classify(opened(m={"made": {"nan_word": "tv"}}), "tv", "my", "tv")
         assert answers.errors.to_pylist() == [f"m: {NOT_A_NUMBER}", None, f"m: {NOT_A_NUMBER}"]
 
-    def test_an_error_outside_the_models_reaches_the_caller(
-        self, opened: Open, write_model: WriteModel
-    ) -> None:
-        folder = write_model()
-        labeller = opened(m={"path": folder})
-        labeller.groups[0].tokenizer = BrokenTokenizer((folder / "tokenizer.json").read_bytes())
-        with pytest.raises(RuntimeError, match=r"can't tokenise \['tv'\]"):
+    def test_an_error_outside_the_models_reaches_the_caller(self, opened: Open) -> None:
+        labeller = opened(m={})
+        labeller.groups[0].template = BrokenTemplate(*astuple(labeller.groups[0].template))
+        with pytest.raises(RuntimeError, match="can't measure 1 texts up to None"):
             classify(labeller, "tv")
+
+    @pytest.mark.parametrize(
+        ("activation", "failed"), [("softmax", True), ("sigmoid", False), ("none", True)]
+    )
+    @pytest.mark.parametrize("layout", list(Layout))
+    def test_a_score_that_is_no_finite_number_is_no_label(
+        self, opened: Open, activation: str, failed: bool, layout: Layout
+    ) -> None:
+        """The sigmoid of an infinite logit is 1; the others have no finite score."""
+        labeller = opened(kind=InfiniteClassifier, m={"activation": activation, "none_label": "x"})
+        (chunk,) = chunks_of(["tv", "my bill"], 2)
+        answers = labeller.submit(chunk).result(timeout=30)
+        assert statuses(answers) == [FAILED if failed else OK, OK]
+        group = ColumnGroup("m", labeller.models[0].rules)
+        built = Columns((group,), layout, ".").build(0, chunk.rows, answers)
+        first = built.to_pylist()[0]
+        shown = first["m"] if layout is Layout.NESTED else first
+        label = "label" if layout in (Layout.NESTED, Layout.LONG) else "m.label"
+        assert (shown is None or shown[label] is None) == failed
+        assert first["labelf.status"] == ("failed" if failed else "ok")
+
+
+class TestTexts:
+    """Whatever a text holds, it harms no other."""
+
+    @pytest.fixture
+    def breaks(self, opened: Open, write_model: WriteModel) -> Labeller:
+        """Its tokenizer knows no unknown words, and panics over a long row of "a"."""
+        folder = write_model()
+        tokenizer = HfTokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.model = WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="none")
+        panics = Split(Regex(r"(?:a|a|aa)+$"), "isolated")
+        tokenizer.pre_tokenizer = Sequence_([panics, WhitespaceSplit()])
+        tokenizer.save(str(folder / "tokenizer.json"))
+        return opened(m={"path": folder}, other={})
+
+    def test_that_the_tokenizer_fails_on_spare_the_others(self, breaks: Labeller) -> None:
+        others = [" ".join(words) for words in itertools.permutations(WORDS[4:], 3)]
+        panic = "a" * 3000 + "b"
+        answers = classify(breaks, *others[:300], "my unheard bill", panic, *others[300:])
+        failed = [row for row, status in enumerate(statuses(answers)) if status is FAILED]
+        assert failed == [300, 301]
+        assert answers.errors.to_pylist()[300:302] == [
+            "m: can't be tokenised (WordLevel error: Missing [UNK] token from the vocabulary)",
+            "m: can't be tokenised (Onig: Regex search error: retry-limit-in-match over)",
+        ]
+        assert np.isnan(answers.scores[0][failed]).all()
+        assert not np.isnan(answers.scores[1]).any()
+        spared = [row for row in range(len(others) + 2) if row not in failed]
+        alone = bits(classify(breaks, *others))
+        assert [bits(answers)[row] for row in spared] == alone
+
+    def test_that_the_tokenizer_fails_on_are_asked_anew(self, breaks: Labeller) -> None:
+        first, second = (classify(breaks, "unheard", "tv") for _ in range(2))
+        assert statuses(first) == statuses(second) == [FAILED, OK]
+        assert (first.spent.recalled, second.spent.recalled) == (0, 1)
+
+    def test_of_all_kinds_score_as_they_do_alone(self, opened: Open) -> None:
+        labeller = opened(m={})
+        odd = [
+            "a\0b",
+            "\x01\x1b[31m",
+            "\u202eשלום عربى",
+            "👩\u200d👩\u200d👧",
+            "\ufffd",
+            "\u200b",
+            "tv",
+        ]
+        odd += ["[SEP]", "my [SEP] bill", "tv " * 100_000, "x" * 2_000_000]
+        answers = classify(labeller, *odd)
+        assert statuses(answers) == [OK] * 9 + [TRUNCATED, OK]
+        other = opened(n={})
+        assert bits(answers) == [bits(classify(other, text))[0] for text in odd]
 
 
 class TestLabel:
@@ -468,7 +563,92 @@ class TestClose:
     ) -> None:
         assert not wait(futures, timeout=1).not_done
 
+    def test_leaves_the_groups_to_another_labeller(self, opened: Open) -> None:
+        labeller = opened(m={})
+        before = classify(labeller, "tv")
+        labeller.close()
+        with Labeller(labeller.groups, 2).load() as other:
+            assert bits(classify(other, "tv")) == bits(before)
+
     def test_twice_is_as_good_as_once(self, opened: Open) -> None:
         with opened(m={}) as labeller:
             classify(labeller, "tv")
         labeller.close()
+
+
+class TestStop:
+    """A call that would never end is ended, and is no failure of its text."""
+
+    @pytest.fixture
+    def model(self, make_config: Callable[..., Config], tmp_path: Path) -> AnnouncingClassifier:
+        folder = write_endless_model(tmp_path / "endless")
+        return AnnouncingClassifier(make_config({"name": "m", "path": folder}).models, {})
+
+    @pytest.fixture
+    def cache(self, tmp_path: Path) -> Path:
+        return tmp_path / "cache.sqlite"
+
+    @pytest.fixture
+    def stopped(self, model: AnnouncingClassifier, cache: Path) -> Iterator[list[Future[Answers]]]:
+        """Two chunks: the one was answered, and one text of the other never would be."""
+        labeller = Labeller([model], 2, cache=cache).load()
+        first, second = chunks_of(["tv", "my bill", "my tv", "angry"], 2)
+        futures = [labeller.submit(first)]
+        wait(futures, timeout=30)
+        model.begun.clear()
+        futures.append(labeller.submit(second))
+        assert model.begun.wait(timeout=30)
+        began = time.monotonic()
+        labeller.stop()
+        assert time.monotonic() - began < 2
+        yield futures
+        labeller.stop()
+
+    def test_ends_the_call_without_an_answer(self, stopped: list[Future[Answers]]) -> None:
+        assert statuses(stopped[0].result(timeout=0)) == [OK, OK]
+        with pytest.raises(CancelledError):
+            stopped[1].result(timeout=0)
+
+    def test_leaves_nothing_of_it_in_the_cache(
+        self, stopped: list[Future[Answers]], cache: Path
+    ) -> None:
+        assert all(future.done() for future in stopped)
+        with closing(sqlite3.connect(cache)) as connection:
+            rows = connection.execute("SELECT length, logits FROM answer").fetchall()
+        assert all(np.isfinite(np.frombuffer(logits, np.float32)).all() for _, logits in rows)
+        assert sorted(length for length, _ in rows)[:2] == [3, 4]
+        assert len(rows) <= 3  # "my tv" may have had a call of its own
+
+    def test_is_for_ever(self, stopped: list[Future[Answers]], model: AnnouncingClassifier) -> None:
+        assert all(future.done() for future in stopped)
+        with pytest.raises(Stopped):
+            model.logits(TokenIds.of([[4]]), np.zeros(1, np.int64))
+        with Labeller([model], 1).load() as again, pytest.raises(CancelledError):
+            classify(again, "tv")
+
+    def test_is_what_an_error_does(self, model: AnnouncingClassifier) -> None:
+        def interrupted() -> Iterator[Chunk]:
+            yield from chunks_of(["angry"], 1)
+            assert model.begun.wait(timeout=30)
+            raise KeyboardInterrupt
+
+        def run(labeller: Labeller) -> None:
+            with labeller:
+                list(labeller.load().label(interrupted()))
+
+        labeller = Labeller([model], 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(labeller)
+        with pytest.raises(Stopped):
+            model.logits(TokenIds.of([[4]]), np.zeros(1, np.int64))
+
+    def test_ends_the_loading_too(self, make_config: Callable[..., Config], tmp_path: Path) -> None:
+        folder = write_endless_model(tmp_path / "endless", since=0)
+        labeller = Labeller.open(make_config({"name": "m", "path": folder}), 1)
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(labeller.load)
+            with pytest.raises(TimeoutError):
+                loading.result(timeout=0.5)
+            labeller.stop()
+            with pytest.raises(Stopped):
+                loading.result(timeout=2)

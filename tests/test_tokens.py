@@ -9,11 +9,11 @@ import pytest
 from conftest import SHARED, needs_shared
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as HfTokenizer
-from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from labelf_cli.errors import ModelError
-from labelf_cli.tokens import Ints, Sequences, Template, TokenIds, Tokenizer, sequences
+from labelf_cli.tokens import Ints, Sequences, Template, TokenIds, Tokenizer, encode_each, sequences
 
 MINILM = SHARED / "models/minilm-l6-v2/tokenizer.json"
 
@@ -240,3 +240,126 @@ def test_dropout_is_cleared_so_that_a_text_has_the_same_tokens_every_time() -> N
     dropping = HfTokenizer(models.BPE(vocabulary, [("a", "b")], dropout=0.5))
     tokenizer = ours(dropping)
     assert tokenizer.encode(["ab"] * 64).flat.tolist() == [2] * 64
+
+
+SAMPLE = ["the bill is high", "no signal on my tv", "hello world"] * 20
+
+
+def word_piece() -> HfTokenizer:
+    tokenizer = HfTokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=90, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"], show_progress=False
+    )
+    tokenizer.train_from_iterator(SAMPLE, trainer)
+    return tokenizer
+
+
+def byte_level() -> HfTokenizer:
+    tokenizer = HfTokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<s>", "<pad>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SAMPLE, trainer)
+    return tokenizer
+
+
+def unigram() -> HfTokenizer:
+    tokenizer = HfTokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=60,
+        special_tokens=["<s>", "<unk>", "</s>"],
+        unk_token="<unk>",
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SAMPLE, trainer)
+    return tokenizer
+
+
+KINDS = {"WordPiece": word_piece, "byte-level BPE": byte_level, "Unigram": unigram}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestOddTexts:
+    """What real tokenizers make of them."""
+
+    @pytest.fixture
+    def tokenizer(self, kind: str) -> Tokenizer:
+        return ours(KINDS[kind]())
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "a\0b",
+            "\x01\x1b[31mred\x07",
+            "\u202eשלום عربى\u202c",
+            "👩\u200d👩\u200d👧 😀",
+            "\ufffd\ufffd",
+            "\ufeffthe bill",
+            "\u200b\u2060\u00ad",
+            "\u3164\u2800",
+            "the bill is high " * 60_000,
+            "x" * 1_000_000,
+        ],
+        ids=lambda text: ascii(text[:12]),
+    )
+    def test_harm_no_other(self, tokenizer: Tokenizer, text: str) -> None:
+        ids, failures = encode_each(tokenizer, ["the bill", text, "hello"])
+        alone = [lists(tokenizer.encode([one]))[0] for one in ("the bill", text, "hello")]
+        assert (lists(ids), failures) == (alone, {})
+
+    def test_a_lone_surrogate_spares_the_others(self, tokenizer: Tokenizer) -> None:
+        ids, failures = encode_each(tokenizer, ["the bill", "a\ud800", "hello"])
+        assert lists(ids) == [
+            *lists(tokenizer.encode(["the bill"])),
+            [],
+            lists(tokenizer.encode(["hello"]))[0],
+        ]
+        assert list(failures) == [1]
+        assert failures[1].startswith("can't be tokenised (TextEncodeInput must be ")
+
+    def test_the_spelling_of_a_special_token_is_that_token(self, tokenizer: Tokenizer) -> None:
+        """As in transformers, whose tokenizers have split_special_tokens=False."""
+        token = "</s>" if tokenizer.token_id("[SEP]") is None else "[SEP]"
+        ids = lists(tokenizer.encode([f"the {token} bill"]))[0]
+        assert ids.count(tokenizer.token_id(token) or -1) == 1
+
+
+def test_a_text_may_have_no_token_at_all() -> None:
+    ids, failures = encode_each(ours(word_piece()), ["\u200b", "\x01\x02", "\0", "the"])
+    assert (ids.lengths.tolist(), failures) == ([0, 0, 0, 1], {})
+
+
+def test_a_panic_of_the_library_fails_its_text_alone() -> None:
+    """It is no Exception; here its regular expression gives up."""
+    panics = hugging_face()
+    panics.pre_tokenizer = pre_tokenizers.Split(Regex(r"(?:a|a|aa)+$"), "isolated")
+    tokenizer = ours(panics)
+    ids, failures = encode_each(tokenizer, ["the", "a" * 3000 + "b", "bill"])
+    assert lists(ids) == [[4], [], [5]]
+    reason = "can't be tokenised (Onig: Regex search error: retry-limit-in-match over)"
+    assert failures == {1: reason}
+
+
+def test_a_vocabulary_without_the_unknown_word_fails_texts_that_have_one() -> None:
+    tokenizer = ours(hugging_face(words=["[PAD]", "?", *WORDS[2:]]))
+    ids, failures = encode_each(tokenizer, ["the", "unheard", "bill"])
+    assert lists(ids) == [[4], [], [5]]
+    reason = "can't be tokenised (WordLevel error: Missing [UNK] token from the vocabulary)"
+    assert failures == {1: reason}
+    assert tokenizer.template(0, pad_left=False, cut_left=False).suffix.tolist() == [3]
+
+
+def test_what_is_no_failure_of_a_text_is_passed_on() -> None:
+    class Interrupted(Tokenizer):
+        def encode(self, texts: list[str]) -> TokenIds:
+            raise KeyboardInterrupt(*texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_each(Interrupted(hugging_face().to_str().encode()), ["the", "bill"])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import WriteModel
 
-from labelf_cli.classifiers.folder import Tuning
 from labelf_cli.classifiers.interface import Batching, Because, Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.config import ModelConfig
 from labelf_cli.made_up import made_up_texts
 from labelf_cli.predictions import Floats

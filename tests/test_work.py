@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 from threading import Event, Semaphore, Thread
 from time import sleep
@@ -23,7 +24,7 @@ from labelf_cli.config import Config, ModelConfig
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Floats, Status
 from labelf_cli.spent import Spent
-from labelf_cli.tokens import Ints, TokenIds, Tokenizer
+from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
 
 SHORT, LONG = "tv", "my bill is too high"
 
@@ -59,7 +60,7 @@ class HeldClassifier(OnnxClassifier):
 
 
 class HeldTokenizer(Tokenizer):
-    """Works on texts of several words only when it may; told so, it breaks instead.
+    """Works on texts of several words only when it may.
 
     Attributes:
         begun: released by each piece of work as it begins.
@@ -69,15 +70,21 @@ class HeldTokenizer(Tokenizer):
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
         self.begun, self.may = Semaphore(0), Event()
-        self.breaks = False
 
     def encode(self, texts: list[str]) -> TokenIds:
         self.begun.release()
         if any(" " in text for text in texts):
             assert self.may.wait(timeout=20)
-            if self.breaks:
-                raise RuntimeError(f"can't tokenise {texts}")
         return super().encode(texts)
+
+
+class BrokenTemplate(Template):
+    """Breaks over texts of several tokens."""
+
+    def lengths(self, ids: TokenIds, max_length: int | None) -> Ints:
+        if ids.lengths.max() > 1:
+            raise RuntimeError(f"can't measure {len(ids.lengths)} texts")
+        return super().lengths(ids, max_length)
 
 
 def ask(labeller: Labeller, *texts: str | None) -> "Future[Answers]":
@@ -214,16 +221,16 @@ class TestChunks:
     ) -> None:
         labeller, model = held
         model.may.set()
-        tokenizer.breaks = True
+        whole, model.template = model.template, BrokenTemplate(*astuple(model.template))
         first = ask(labeller, LONG)
         assert tokenizer.begun.acquire(timeout=20)
         second = ask(labeller, SHORT, LONG)
         assert tokenizer.begun.acquire(timeout=20)  # so it has claimed its own text
         tokenizer.may.set()
         for future in (first, second):
-            with pytest.raises(RuntimeError, match=f"can't tokenise \\['{LONG}'\\]"):
+            with pytest.raises(RuntimeError, match="can't measure 1 texts"):
                 future.result(timeout=30)
-        tokenizer.breaks = False
+        model.template = whole
         again = answer(labeller, LONG, SHORT)
         assert (again.status.tolist(), again.spent.recalled) == ([Status.OK] * 2, 1)
 

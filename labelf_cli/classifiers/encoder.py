@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
-from labelf_cli.classifiers.graph_file import refuse_impostors
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
-from labelf_cli.classifiers.probe import find_batching
+from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.session import Session
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
@@ -97,13 +96,14 @@ class Encoder:
     @cached_property
     def width(self) -> int:
         """Numbers in an embedding, as given for a text of one token."""
-        return int(self.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
+        with probing(self.graph.folder.onnx):
+            return int(self.embed(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[1])
 
     def embed(self, ids: TokenIds, rows: Ints) -> Floats:
         """Embeddings of some texts, in one call, [n × width] float32."""
         inputs = self.graph.inputs(ids, rows)
         vectors = self.graph.session.run(inputs)
-        if vectors.ndim == 3:
+        if vectors.ndim == 3 and vectors.shape[:2] == inputs.attention_mask.shape:
             is_token = inputs.attention_mask.astype(bool)
             lengths = is_token.sum(axis=1)
             if not lengths.all():
@@ -129,8 +129,7 @@ def _modules(folder: ModelFolder) -> tuple[str, bool]:
     Without one, mean pooling and no more: what sentence-transformers does with a plain encoder.
     """
     pooling, normalises = "mean", False
-    for module in folder.read_json("modules.json"):
-        kind, path = module["type"].rsplit(".", 1)[-1], module.get("path", "")
+    for kind, path in _listed(folder):
         if kind == "Pooling":
             pooling = _pooling(folder, f"{path or '.'}/config.json")
         elif kind == "Normalize":
@@ -142,6 +141,21 @@ def _modules(folder: ModelFolder) -> tuple[str, bool]:
                 todo="Export the encoder with it inside the graph, as sentence_embedding",
             )
     return pooling, normalises
+
+
+def _listed(folder: ModelFolder) -> list[tuple[str, str]]:
+    """Kind and folder of each module."""
+    try:
+        return [
+            (module["type"].rsplit(".", 1)[-1], str(module.get("path", "")))
+            for module in folder.read_json("modules.json")
+        ]
+    except (AttributeError, KeyError, TypeError):
+        raise ModelError(
+            "not a list of modules with a type each",
+            where=folder.path / "modules.json",
+            todo="Export the encoder again",
+        ) from None
 
 
 def _pooling(folder: ModelFolder, file: str) -> str:
@@ -163,7 +177,7 @@ class _Head:
 
     def __init__(self, config: ModelConfig, encoder: Encoder) -> None:
         self.folder = ModelFolder.find(config.path, config.file)
-        refuse_impostors(self.folder.onnx)
+        _ = self.folder.graph_files  # what they refuse comes before all else
         self._encoder = encoder
         self.model = self.folder.model(config, lambda: self.num_labels)
         trained_on = self.folder.config.get(ENCODER_KEY)
@@ -176,15 +190,17 @@ class _Head:
 
     @cached_property
     def session(self) -> Session:
-        return Session(self.folder.onnx, self.folder.tuning, ("logits",))
+        stop = self._encoder.graph.stop
+        return Session(self.folder.onnx, self.folder.tuning, ("logits",), stop=stop)
 
     @cached_property
     def num_labels(self) -> int:
         """Width of the logits, as declared or else as given."""
-        width = self.session.declared[-1]
+        width = next(iter(self.session.declared[-1:]), None)
         if isinstance(width, int):
             return width
-        return int(self.logits(np.zeros((1, self._encoder.width), np.float32)).shape[-1])
+        with probing(self.folder.onnx):
+            return int(self.logits(np.zeros((1, self._encoder.width), np.float32)).shape[-1])
 
     def logits(self, embeddings: Floats) -> Floats:
         """One text a call, at the price of some microseconds: no company can move a bit."""
@@ -223,15 +239,18 @@ class EncoderHeads(Group):
 
     def load(self) -> Because[Batching]:
         """Create the sessions, check their answers on a probe, and find out how texts may share."""
-        batching = find_batching(self)
         for head in self._heads:
             head.folder.require_labels(head.model, head.num_labels)
-        return batching
+        return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         """See ``Group.logits``."""
         embeddings = self.encoder.embed(ids, rows)
         return tuple(head.logits(embeddings) for head in self._heads)
+
+    def stop(self) -> None:
+        """See ``Group.stop``."""
+        self.encoder.graph.stop.set()
 
 
 class Embedder(Group):
@@ -265,3 +284,7 @@ class Embedder(Group):
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         """See ``Group.logits``."""
         return (self.encoder.embed(ids, rows),)
+
+    def stop(self) -> None:
+        """See ``Group.stop``."""
+        self.encoder.graph.stop.set()

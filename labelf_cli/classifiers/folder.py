@@ -1,7 +1,6 @@
 """A model folder as Optimum, transformers.js and ``labelf train`` write it: which file is what."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,56 +10,19 @@ from typing import Any
 import onnxruntime as ort
 from pydantic import ValidationError
 
+from labelf_cli.classifiers.files import read_json, refuse_impostors, require_inside
 from labelf_cli.classifiers.graph_file import graph_files
 from labelf_cli.classifiers.interface import Because, Model
-from labelf_cli.config import Activation, ModelConfig, Settings
+from labelf_cli.classifiers.max_length import longest, pad_token_id
+from labelf_cli.classifiers.tuning import TUNING, Tuning
+from labelf_cli.config import Activation, ModelConfig
 from labelf_cli.errors import ModelError
 from labelf_cli.predictions import rules
 from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"
-TUNING = "labelf.json"
 ENCODER_KEY = "labelf_encoder"
 """Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
-
-TOKEN_BUDGET = 512
-"""Tokens in one call, padding included. 1024 was 6% slower for MiniLM, 2048 a fifth."""
-
-
-class Tuning(Settings):
-    """How onnxruntime runs a graph fastest: content of ``labelf.json`` in the model folder.
-
-    Attributes:
-        disabled_optimizers: graph optimisations of onnxruntime that are switched off. They decide
-            the last bits of a score. The default is what won for MiniLM's shape.
-        token_budget: tokens in one call, padding included. It decides no bit.
-        first_token: whether what a graph uses of the first token alone is computed for it alone,
-            if a probe finds the same bits.
-    """
-
-    disabled_optimizers: tuple[str, ...] = ("SkipLayerNormFusion",)
-    token_budget: int = TOKEN_BUDGET
-    first_token: bool = True
-
-
-# transformers writes 1e30 where a tokenizer has no limit.
-_SANE_LENGTH = 1_000_000
-
-# Families whose positions start behind the padding token, so that the position table is longer
-# than the longest text: those that call create_position_ids_from_input_ids in transformers.
-_RESERVED_POSITIONS = {
-    "camembert",
-    "data2vec-text",
-    "ibert",
-    "longformer",
-    "luke",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "xmod",
-}
 
 
 def sha256(decides: tuple[object, ...]) -> str:
@@ -82,13 +44,22 @@ class ModelFolder:
 
     @classmethod
     def find(cls, path: Path, file: str | None) -> "ModelFolder":
-        """Resolve a model's path.
+        """Resolve a model's path (see ``_locate``).
+
+        Raises:
+            ModelError: nothing is found, several files are without a rule to choose, or the file
+                lies outside the folder.
+        """
+        found = cls._locate(path, file)
+        require_inside(found.onnx, found.path)
+        return found
+
+    @classmethod
+    def _locate(cls, path: Path, file: str | None) -> "ModelFolder":
+        """Where a model's files are.
 
         ``model.onnx``, else ``onnx/model.onnx``, else the only ``.onnx`` file in the folder or its
         ``onnx/``; ``file`` picks one.
-
-        Raises:
-            ModelError: there is none, or more than one without a rule to choose.
         """
         if path.is_file():
             in_hub_layout = path.parent.name == "onnx" and not (path.parent / TOKENIZER).is_file()
@@ -120,8 +91,16 @@ class ModelFolder:
 
     @property
     def tokenizer(self) -> Path:
-        """The tokenizer's file."""
-        return self.path / TOKENIZER
+        """The tokenizer's file.
+
+        Raises:
+            ModelError: another thing stands in its place, or it lies outside the folder.
+        """
+        path = self.path / TOKENIZER
+        require_inside(path, self.path)
+        if path.exists():
+            refuse_impostors(path, "a tokenizer")
+        return path
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -160,22 +139,18 @@ class ModelFolder:
         """Content of a JSON file of the folder; empty where there is none.
 
         Raises:
-            ModelError: it can't be read.
+            ModelError: it can't be read, or lies outside the folder.
         """
-        path = self.path / name
-        try:
-            return json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"can't be read as JSON ({error})", where=path, todo="Export the model again"
-            ) from None
+        return read_json(self.path / name, self.path)
 
     @cached_property
     def graph_files(self) -> tuple[Path, ...]:
-        """The graph and its external data."""
-        return graph_files(self.onnx)
+        """The graph and its external data.
+
+        Raises:
+            ModelError: see ``graph_files``.
+        """
+        return graph_files(self.onnx, self.path)
 
     @property
     def num_bytes(self) -> int:
@@ -234,26 +209,8 @@ class ModelFolder:
 
     def max_length(self, given: int | None) -> Because[int | None]:
         """The longest sequence in tokens: the least of what the files and the config allow."""
-        limits: list[Because[int]] = []
-        model_max_length = self.tokenizer_config.get("model_max_length")
-        if isinstance(model_max_length, int | float) and 0 < model_max_length <= _SANE_LENGTH:
-            limits.append(Because(int(model_max_length), "model_max_length of the tokenizer"))
-        max_seq_length = self._json("sentence_bert_config.json").get("max_seq_length")
-        if isinstance(max_seq_length, int) and max_seq_length > 0:
-            limits.append(Because(max_seq_length, "max_seq_length of sentence-transformers"))
-        positions = self.config.get("max_position_embeddings")
-        if isinstance(positions, int) and positions > 0:
-            rule = "max_position_embeddings"
-            if self.config.get("model_type") in _RESERVED_POSITIONS:
-                reserved = int(self.config.get("pad_token_id") or 0) + 1
-                positions, rule = positions - reserved, f"{rule} less {reserved} reserved"
-            limits.append(Because(positions, rule))
-        if given is not None:
-            limits.append(Because(given, "max_length in the config"))
-        if not limits:
-            return Because(None, "no limit known")
-        least = min(limits, key=lambda limit: limit.value)
-        return Because(least.value, least.rule)
+        sentence_bert = self._json("sentence_bert_config.json")
+        return longest(self.config, self.tokenizer_config, sentence_bert, given)
 
     def model(self, config: ModelConfig, num_labels: Callable[[], int]) -> Model:
         """What the files and the config say of one classifier.
@@ -303,7 +260,7 @@ class ModelFolder:
             pad_token = pad_token.get("content")
         pad_id = tokenizer.token_id(pad_token) if pad_token else None
         if pad_id is None:
-            pad_id = int(self.config.get("pad_token_id") or 0)
+            pad_id = pad_token_id(self.config)
         return tokenizer.template(
             pad_id,
             pad_left=config.get("padding_side") == "left",

@@ -6,10 +6,19 @@ from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
 from labelf_cli.config import Activation
+from labelf_cli.errors import ModelError
 from labelf_cli.predictions import Floats, Rules
 from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
 
 T = TypeVar("T")
+
+
+class Stopped(BaseException):
+    """A call was ended by ``Group.stop``, or came after it.
+
+    No ``Exception``: nothing went wrong with its texts, so nothing that catches failures may take
+    it for one.
+    """
 
 
 class Batching(Enum):
@@ -90,4 +99,30 @@ class Group(ABC):
 
         Returns:
             One array per model, [n × labels] float32.
+
+        Raises:
+            Stopped: it was stopped.
         """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the calls that run, as soon as can be, and refuse all that come, for ever."""
+
+    def answer(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
+        """``logits``, once they are seen to be one for each label of each text.
+
+        Raises:
+            ModelError: they are not.
+            Stopped: it was stopped.
+        """
+        answers = self.logits(ids, rows)
+        for model, logits in zip(self.models, answers, strict=True):
+            asked = (len(rows), len(model.labels.value))
+            if logits.shape != asked:
+                given, wanted = (" × ".join(map(str, shape)) for shape in (logits.shape, asked))
+                raise ModelError(
+                    f"answers {len(rows)} texts with {given} numbers, not {wanted}",
+                    where=f"model '{model.name}'",
+                    todo="Export it for text classification",
+                )
+        return answers

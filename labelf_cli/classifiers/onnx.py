@@ -7,7 +7,7 @@ import numpy as np
 
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group
-from labelf_cli.classifiers.probe import find_batching
+from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
@@ -55,10 +55,11 @@ class OnnxClassifier(Group):
     @cached_property
     def _num_labels(self) -> int:
         """Width of the logits, as declared or else as given for no token but the special ones."""
-        width = self._graph.session.declared[-1]
+        width = next(iter(self._graph.session.declared[-1:]), None)
         if isinstance(width, int):
             return width
-        return int(self._answer(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[-1])
+        with probing(self._folder.onnx):
+            return int(self._answer(TokenIds.of([[0]]), np.zeros(1, np.int64)).shape[-1])
 
     def load(self) -> Because[Batching]:
         """Create the session, check its answer on a probe, and find out how texts may share it.
@@ -69,14 +70,17 @@ class OnnxClassifier(Group):
 
     @cached_property
     def _batching(self) -> Because[Batching]:
-        batching = find_batching(self)
         for model in self.models:
             self._folder.require_labels(model, self._num_labels)
-        return batching
+        return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         """See ``Group.logits``."""
         return (self._answer(ids, rows),) * len(self.models)
+
+    def stop(self) -> None:
+        """See ``Group.stop``."""
+        self._graph.stop.set()
 
     def _answer(self, ids: TokenIds, rows: Ints) -> Floats:
         logits = self._graph.session.run(self._graph.inputs(ids, rows))

@@ -4,7 +4,8 @@ No list of operators decides it: kernels of onnxruntime choose their order of su
 and dynamic quantisation takes one scale for a whole batch. Only a look at the bits tells.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -20,17 +21,13 @@ def find_batching(group: Group) -> Because[Batching]:
     """Run probe texts alone, together at equal length, and padded; choose the freest safe way.
 
     Raises:
-        ModelError: the model can't answer even one text.
+        ModelError: the model can't answer even one text, or answers other than it is asked.
     """
     ids = probe_ids(group.tokenizer.vocab_size)
     count = len(ids.lengths)
-    try:
-        alone = [group.logits(ids, np.array([row])) for row in range(count)]
-    except ModelError:
-        raise
-    except Exception as error:  # onnxruntime's errors have no common base but this
-        names = ", ".join(model.name for model in group.models)
-        raise ModelError(f"fails on a probe text ({error})", where=f"model '{names}'") from None
+    names = ", ".join(model.name for model in group.models)
+    with probing(f"model '{names}'"):
+        alone = [group.answer(ids, np.array([row])) for row in range(count)]
     equal = [np.flatnonzero(ids.lengths == length) for length in _LENGTHS]
     if (moved := _moved(group, ids, equal, alone)) is not None:
         return Because(Batching.ONE_TEXT, f"texts that share a call {moved}")
@@ -38,6 +35,21 @@ def find_batching(group: Group) -> Because[Batching]:
     if (moved := _moved(group, ids, [everything, everything[::2]], alone)) is not None:
         return Because(Batching.EQUAL_LENGTH, f"padded texts {moved}")
     return Because(Batching.PADDED, f"{count} probe texts gave the same bits alone and padded")
+
+
+@contextmanager
+def probing(where: object) -> Iterator[None]:
+    """Make a refusal of whatever a model fails with meanwhile.
+
+    Raises:
+        ModelError: it failed.
+    """
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime's errors have no common base but this
+        raise ModelError(f"fails on a probe text ({error})", where=where) from None
 
 
 def probe_ids(vocab_size: int) -> TokenIds:
@@ -54,7 +66,9 @@ def _moved(
     largest, differs = 0.0, False
     for rows in batches:
         try:
-            together = group.logits(ids, rows)
+            together = group.answer(ids, rows)
+        except ModelError:
+            raise
         except Exception as error:  # a graph with a fixed batch size
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             return f"make it fail ({reason})"

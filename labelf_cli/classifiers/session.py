@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from labelf_cli.classifiers.folder import Tuning
+from labelf_cli.classifiers.interface import Stopped
+from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.errors import ModelError
 from labelf_cli.predictions import Floats
 from labelf_cli.tokens import Sequences
@@ -20,6 +21,9 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
 }
 
+
+_FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
+"""Types of an output that becomes float32. Integers are labels or ranks, not scores."""
 
 _EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 
@@ -38,6 +42,29 @@ def _share_memory() -> None:
     ort.create_and_register_allocator(memory, None)
 
 
+class Stop:
+    """Ends the calls of the sessions that share it, for ever.
+
+    Those that run end at their next operator.
+    """
+
+    def __init__(self) -> None:
+        self.options = ort.RunOptions()
+
+    def set(self) -> None:
+        """Stop."""
+        self.options.terminate = True
+
+    def check(self) -> None:
+        """Let nobody take the end of a call for an answer, or for a failure.
+
+        Raises:
+            Stopped: it is set.
+        """
+        if self.options.terminate:
+            raise Stopped from None
+
+
 class Session:
     """An onnxruntime session with the names and types that its graph declares.
 
@@ -48,7 +75,12 @@ class Session:
     """
 
     def __init__(
-        self, path: Path, tuning: Tuning, outputs: tuple[str, ...], graph: bytes | None = None
+        self,
+        path: Path,
+        tuning: Tuning,
+        outputs: tuple[str, ...],
+        graph: bytes | None = None,
+        stop: Stop | None = None,
     ) -> None:
         """Load a graph.
 
@@ -58,9 +90,10 @@ class Session:
             outputs: names of the output that is asked for, the first that the graph has; it is
                 the graph's first output where it has none of them.
             graph: what takes the place of the file's content.
+            stop: ends its calls; None where nobody will.
 
         Raises:
-            ModelError: onnxruntime can't load it.
+            ModelError: onnxruntime can't load it, or its output is not of floating-point numbers.
         """
         _share_memory()
         options = ort.SessionOptions()
@@ -68,7 +101,8 @@ class Session:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.use_env_allocators", "1")
-        options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
+        if graph is not None:  # for a file it would forbid the links of the hub's cache
+            options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
         options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(
@@ -81,11 +115,18 @@ class Session:
             raise ModelError(
                 f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
             ) from None
-        self.path = path
+        self.path, self._stop = path, stop or Stop()
         self._inputs = {i.name: _DTYPES.get(i.type) for i in self._session.get_inputs()}
-        declared = {output.name: output.shape for output in self._session.get_outputs()}
+        declared = {output.name: output for output in self._session.get_outputs()}
         self.output = next((name for name in outputs if name in declared), next(iter(declared)))
-        self.declared: list[int | str | None] = declared[self.output]
+        self.declared: list[int | str | None] = declared[self.output].shape
+        if declared[self.output].type not in _FLOATS:
+            raise ModelError(
+                f"its output {self.output} is a {declared[self.output].type}, "
+                "not floating-point numbers",
+                where=path,
+                todo="Export it so that it answers with its logits",
+            )
 
     @cached_property
     def takes_token_ids(self) -> bool:
@@ -106,7 +147,11 @@ class Session:
             )
 
     def run(self, inputs: Sequences) -> Floats:
-        """The answer to padded texts, [sequences × …] float32."""
+        """The answer to padded texts, [sequences × …] float32.
+
+        Raises:
+            Stopped: it was stopped.
+        """
         feeds: dict[str, Any] = {}
         for name, dtype in self._inputs.items():
             feeds[name] = _fed(name, inputs).astype(dtype, copy=False)
@@ -118,8 +163,14 @@ class Session:
 
     def _run(self, feeds: dict[str, Any]) -> Floats:
         """The answer to inputs of the types that the graph declares."""
-        (answer,) = self._session.run([self.output], feeds)
-        return np.ascontiguousarray(answer, np.float32)
+        try:
+            (answer,) = self._session.run([self.output], feeds, self._stop.options)
+        except Exception:  # onnxruntime's errors have no common base but this
+            self._stop.check()
+            raise
+        self._stop.check()
+        with np.errstate(over="ignore"):  # what float32 can't hold is infinite, and judged later
+            return np.ascontiguousarray(answer, np.float32)
 
 
 def _fed(name: str, inputs: Sequences) -> np.ndarray[Any, np.dtype[np.int64]]:

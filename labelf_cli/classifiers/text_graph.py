@@ -7,10 +7,10 @@ import numpy as np
 import tokenizers
 
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
-from labelf_cli.classifiers.graph_file import cut_to_first_token, refuse_impostors
+from labelf_cli.classifiers.graph_file import cut_to_first_token
 from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.probe import probe_ids
-from labelf_cli.classifiers.session import Session
+from labelf_cli.classifiers.session import Session, Stop
 from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.tokens import Ints, Sequences, TokenIds, Tokenizer, sequences
 
@@ -23,6 +23,7 @@ class TextGraph:
         tokenizer: shared with other graphs that have an equal one.
         template: special tokens and padding.
         max_length: longest sequence, special tokens included; None for no limit.
+        stop: ends the calls of its sessions.
         is_cut: whether the session leaves out what only other tokens than the first would need.
     """
 
@@ -48,7 +49,8 @@ class TextGraph:
             ConfigError: ``max_length`` leaves no room for text.
         """
         self.folder, self._outputs = folder, outputs
-        refuse_impostors(folder.onnx)
+        self.stop = Stop()
+        _ = folder.graph_files  # what they refuse comes before all else
         if ENCODER_KEY in folder.config:
             raise ModelError(
                 "the head of an encoder, which is not fed with texts",
@@ -89,7 +91,7 @@ class TextGraph:
         return None if graph is None else self._open(graph)
 
     def _open(self, graph: bytes | None) -> Session:
-        return Session(self.folder.onnx, self.folder.tuning, self._outputs, graph)
+        return Session(self.folder.onnx, self.folder.tuning, self._outputs, graph, self.stop)
 
     def _agree(self, one: Session, other: Session) -> bool:
         """Whether two sessions make the same bits of the probe texts, each alone and all padded."""

@@ -15,9 +15,11 @@ import onnxruntime as ort
 import pyarrow.compute as pc
 
 from labelf_cli import __version__
-from labelf_cli.classifiers.folder import TUNING, ModelFolder, Tuning
+from labelf_cli.classifiers.files import require_inside
+from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.tuning import TUNING, Tuning
 from labelf_cli.compare import Agreement, agreement
 from labelf_cli.errors import AgreementError, InputError, ModelError, UsageError
 from labelf_cli.formats import Format
@@ -185,6 +187,7 @@ def _copy_texts(source: Path, draft: Path) -> None:
     """Copy the tokenizer and whatever else is told in JSON beside the graph."""
     for path in sorted(source.glob("*.json")):
         if path.name not in (TUNING, REPORT):
+            require_inside(path, source)
             shutil.copyfile(path, draft / path.name)
 
 

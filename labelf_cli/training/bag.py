@@ -10,7 +10,8 @@ from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
-from labelf_cli.classifiers.folder import TOKENIZER, TUNING
+from labelf_cli.classifiers.folder import TOKENIZER
+from labelf_cli.classifiers.tuning import TUNING
 from labelf_cli.graphs.build import build_model
 from labelf_cli.tokens import Tokenizer
 from labelf_cli.training.interface import Recipe, Weights

@@ -530,3 +530,35 @@ class TestMiniLm:
         found = [encoder.embed(ids, np.array([row])) for row in range(len(rows))]
         expected = [row["embedding"] for row in rows]
         np.testing.assert_allclose(np.concatenate(found), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("content", ['[{"path": "1"}]', '["Pooling"]', "[3]", "7", '[{"type": 1}]'])
+def test_modules_of_another_kind_are_refused(tmp_path: Path, content: str) -> None:
+    encoder = write_encoder(tmp_path / "encoder")
+    (encoder / "modules.json").write_text(content)
+    with pytest.raises(ModelError) as refused:
+        Encoder(encoder, None, {})
+    assert str(refused.value) == (
+        f"{encoder}/modules.json: not a list of modules with a type each. Export the encoder again"
+    )
+
+
+@pytest.mark.parametrize("cut", ["batch", "sequence"])
+def test_an_encoder_that_answers_fewer_texts_or_tokens_is_refused(tmp_path: Path, cut: str) -> None:
+    """It gives the vectors of the first text alone, or of the first two tokens."""
+    encoder = write_encoder(tmp_path / "encoder")
+    model = onnx.load(encoder / "model.onnx")
+    model.graph.node[-1].output[0] = "whole"
+    axis, end = (0, 1) if cut == "batch" else (1, 2)
+    for name, value in (("begin", 0), ("end", end), ("axis", axis)):
+        model.graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
+    inputs = ["whole", "begin", "end", "axis"]
+    model.graph.node.append(helper.make_node("Slice", inputs, ["last_hidden_state"]))
+    onnx.save(model, encoder / "model.onnx")
+    with pytest.raises(ModelError) as refused:
+        Embedder(Encoder(encoder, None, {})).load()
+    answer = "3 texts with 1 × 5 × 4" if cut == "batch" else "1 texts with 1 × 2 × 4"
+    assert str(refused.value) == (
+        f"{encoder}/model.onnx: answers {answer} numbers, not with embeddings. "
+        "Export it for feature extraction"
+    )

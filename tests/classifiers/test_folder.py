@@ -111,7 +111,7 @@ class TestFind:
     def test_its_size_counts_external_data(self, tmp_path: Path) -> None:
         names = ("b.bin", "old_data", "data/" + "a" * 200)
         put(tmp_path, *names)
-        write_graph_with_data(tmp_path / "model.onnx", [names[0], names[2], "absent"])
+        write_graph_with_data(tmp_path / "model.onnx", [names[0], names[2]])
         folder = ModelFolder.find(tmp_path, None)
         assert folder.graph_files == tuple(tmp_path / n for n in ("model.onnx", names[0], names[2]))
         (tmp_path / names[0]).write_bytes(b"...")

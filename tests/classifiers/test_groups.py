@@ -112,11 +112,16 @@ class TestApart:
         self, make_config: MakeConfig, write_model: WriteModel
     ) -> None:
         """As the snapshots of the hub's cache link to one blob; the files beside it may differ."""
-        first = write_model("first", ("good", "bad"))
+        snapshots = "models--owner--name/snapshots"
+        first = write_model(f"{snapshots}/1", ("good", "bad"))
         words = (*WORDS[:4], *reversed(WORDS[4:]))
-        second = write_model("second", ("gut", "schlecht"), words=words)
-        (second / "model.onnx").unlink()
-        (second / "model.onnx").symlink_to(first / "model.onnx")
+        second = write_model(f"{snapshots}/2", ("gut", "schlecht"), words=words)
+        blob = first.parents[1] / "blobs/abc"
+        blob.parent.mkdir()
+        (first / "model.onnx").rename(blob)
+        for folder in (first, second):
+            (folder / "model.onnx").unlink(missing_ok=True)
+            (folder / "model.onnx").symlink_to("../../blobs/abc")
         models = make_config({"name": "a", "path": first}, {"name": "b", "path": second}).models
         a, b = open_groups(models)
         assert a.models[0].labels.value == ("good", "bad")

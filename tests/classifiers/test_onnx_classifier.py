@@ -36,13 +36,13 @@ def write_graph(
     output: tuple[str, int, Shape],
     shape: Shape = ("batch", "sequence"),
 ) -> Path:
-    """A folder with a graph and a tokenizer; the nodes may use the constants ``1`` and ``2``."""
+    """A folder with a graph and a tokenizer; the nodes may use the constants ``0`` to ``2``."""
     graph = helper.make_graph(
         nodes,
         "made_for_a_test",
         [helper.make_tensor_value_info(name, kind, shape) for name, kind in inputs.items()],
         [helper.make_tensor_value_info(*output)],
-        [helper.make_tensor(str(axis), INT64, [1], [axis]) for axis in (1, 2)],
+        [helper.make_tensor(str(axis), INT64, [1], [axis]) for axis in (0, 1, 2)],
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     folder.mkdir()
@@ -225,7 +225,7 @@ class TestRefusals:
         [
             (
                 b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90387606\n",
-                "a Git LFS pointer, not the model. Run 'git lfs pull'",
+                "a Git LFS pointer, not a model. Run 'git lfs pull'",
             ),
             *(
                 (page, "an HTML page, not a model. Download the file itself")
@@ -240,19 +240,26 @@ class TestRefusals:
         assert self.refusal(opened, folder) == f"{folder}/model.onnx: {message}"
 
     @pytest.mark.parametrize(
-        "mangle",
+        ("mangle", "reason"),
         [
-            lambda graph: graph[:200],
-            lambda graph: graph[:-1],
-            lambda graph: np.random.default_rng(0).bytes(len(graph)),
+            (lambda graph: graph[:200], "a broken field before byte 13"),
+            (lambda graph: graph[:-1], "a broken field before byte 845"),
+            (lambda graph: bytes(range(7, 7 + len(graph) % 200)), "wire type 7 at byte 1"),
         ],
-        ids=["begun", "one byte short", "random"],
+        ids=["begun", "one byte short", "something else"],
     )
     def test_a_mangled_graph_is_refused_with_its_place(
-        self, opened: Open, folder: Path, mangle: Callable[[bytes], bytes]
+        self, opened: Open, folder: Path, mangle: Callable[[bytes], bytes], reason: str
     ) -> None:
         path = folder / "model.onnx"
         path.write_bytes(mangle(path.read_bytes()))
+        assert self.refusal(opened, folder) == (
+            f"{path}: not an ONNX graph, or not all of it ({reason}). Download or export it again"
+        )
+
+    def test_what_is_no_graph_to_onnxruntime_is_refused(self, opened: Open, folder: Path) -> None:
+        path = folder / "model.onnx"
+        path.write_bytes(b"\x0a\x02ab")
         assert self.refusal(opened, folder).startswith(f"{path}: onnxruntime can't load it (")
 
     def test_a_graph_without_its_external_data_is_refused(self, opened: Open, folder: Path) -> None:
@@ -260,7 +267,10 @@ class TestRefusals:
         model = onnx.load(path)
         onnx.save_model(model, path, save_as_external_data=True, location="w", size_threshold=0)
         (folder / "w").unlink()
-        assert self.refusal(opened, folder).startswith(f"{path}: onnxruntime can't load it (")
+        assert self.refusal(opened, folder) == (
+            f"{path}: its external data 'w' is not there. "
+            "Download or export the model again, its external data too"
+        )
 
     def test_a_folder_without_a_tokenizer_is_refused(self, opened: Open, folder: Path) -> None:
         path = folder / "tokenizer.json"
@@ -285,6 +295,18 @@ class TestRefusals:
         with pytest.raises(UsageError, match=r"^model 'm': fails on a probe text \("):
             echo(["attention_mask"], STRING, labels=["a", "b"]).load()
 
+    def test_a_graph_that_can_not_tell_its_labels_is_refused(
+        self, opened: Open, tmp_path: Path
+    ) -> None:
+        nodes = [
+            helper.make_node("Gather", ["1", "input_ids"], ["looked_up"]),
+            helper.make_node("Cast", ["looked_up"], ["logits"], to=FLOAT),
+        ]
+        output = ("logits", FLOAT, ("batch", "labels"))
+        folder = write_graph(tmp_path / "m", nodes, {"input_ids": INT64}, output)
+        with pytest.raises(UsageError, match=rf"^{folder}/model.onnx: fails on a probe text \("):
+            opened(folder)
+
     def test_a_graph_that_answers_each_token_is_refused(self, opened: Open, tmp_path: Path) -> None:
         # As a sentence encoder or a token classifier does: [batch × sequence × 2].
         nodes = [
@@ -307,3 +329,82 @@ class TestRefusals:
 
     def test_a_maximum_length_with_room_for_one_token_is_not(self, echo: Open) -> None:
         assert answer(echo(max_length=3), [THE, MY]) == CLS + THE + SEP
+
+
+class TestProbe:
+    """A model that answers other than it is asked is refused as it is loaded."""
+
+    @staticmethod
+    def refusal(model: OnnxClassifier) -> str:
+        with pytest.raises(UsageError) as refusal:
+            model.load()
+        return str(refusal.value)
+
+    @pytest.fixture
+    def first_row(self, tmp_path: Path, opened: Open) -> OnnxClassifier:
+        """It answers one text alone, and the first of several."""
+        nodes = [
+            helper.make_node("Cast", ["input_ids"], ["as_float"], to=FLOAT),
+            helper.make_node("ReduceSum", ["as_float", "1"], ["sums"]),
+            helper.make_node("Gather", ["sums", "0"], ["row"], axis=0),
+            helper.make_node("Concat", ["row", "row"], ["logits"], axis=1),
+        ]
+        output = ("logits", FLOAT, ("batch", 2))
+        return opened(write_graph(tmp_path / "m", nodes, {"input_ids": INT64}, output))
+
+    def test_for_fewer_rows_than_texts(self, first_row: OnnxClassifier, tmp_path: Path) -> None:
+        assert self.refusal(first_row) == (
+            f"{tmp_path}/m/model.onnx: answers 3 texts with 1 × 2 numbers, not with logits. "
+            "Export it for text classification"
+        )
+
+    def test_for_labels_that_change_with_the_length(self, tmp_path: Path, opened: Open) -> None:
+        nodes = [helper.make_node("Cast", ["input_ids"], ["logits"], to=FLOAT)]
+        output = ("logits", FLOAT, ("batch", "sequence"))
+        folder = write_graph(tmp_path / "m", nodes, {"input_ids": INT64}, output)
+        # One token and two special ones give three logits, as many as there are labels.
+        assert self.refusal(opened(folder)) == (
+            "model 'm': answers 1 texts with 1 × 5 numbers, not 1 × 3. "
+            "Export it for text classification"
+        )
+
+    def test_for_one_number_alone(self, tmp_path: Path, opened: Open) -> None:
+        nodes = [
+            helper.make_node("Cast", ["input_ids"], ["as_float"], to=FLOAT),
+            helper.make_node("ReduceSum", ["as_float"], ["logits"], keepdims=0),
+        ]
+        output = ("logits", FLOAT, ())
+        folder = write_graph(tmp_path / "m", nodes, {"input_ids": INT64}, output)
+        assert self.refusal(opened(folder, labels=["a"])) == (
+            f"{folder}/model.onnx: answers 1 texts with 1 numbers, not with logits. "
+            "Export it for text classification"
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "name"), [(INT64, "tensor(int64)"), (BOOL, "tensor(bool)"), (STRING, "string")]
+    )
+    def test_for_answers_that_are_no_floating_point_numbers(
+        self, echo: Open, kind: int, name: str, tmp_path: Path
+    ) -> None:
+        assert self.refusal(echo(output=("logits", kind, "labels"), labels=["a"])) == (
+            f"{tmp_path}/echo/model.onnx: its output logits is a {name}, not floating-point "
+            "numbers. Export it so that it answers with its logits"
+        ).replace("a string", "a tensor(string)")
+
+    def test_not_for_double_precision_which_becomes_float32(self, echo: Open) -> None:
+        model = echo(output=("logits", TensorProto.DOUBLE, 1))
+        model.load()
+        logits = answer(model, [THE] * 3)
+        assert logits.dtype == np.float32
+        assert logits == CLS + 3 * THE + SEP
+
+
+def test_onnxruntime_prints_nothing(
+    opened: Open, write_model: WriteModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = opened(write_model())
+    model.load()
+    answer(model, [THE, MY])
+    with pytest.raises(Exception, match="out of data bounds"):
+        answer(model, [10_000])
+    assert capfd.readouterr() == ("", "")

@@ -49,6 +49,9 @@ class FakeGroup(Group):
         self.ids = ids.flat.tolist()
         return tuple(answer(lengths) for answer in self._answers)
 
+    def stop(self) -> None:
+        pass
+
 
 def _model(name: str) -> Model:
     labels = ("a", "b")

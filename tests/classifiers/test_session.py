@@ -10,9 +10,10 @@ import pytest
 from conftest import WORDS, WriteModel
 from onnx import TensorProto, helper
 
-from labelf_cli.classifiers.folder import ModelFolder, Tuning
+from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.classifiers.session import Session
+from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
 from labelf_cli.graphs.build import build_model

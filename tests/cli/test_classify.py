@@ -424,7 +424,7 @@ def test_a_config_that_is_not_there_is_named(labelf: Labelf, work: Path) -> None
         ),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-            "a Git LFS pointer, not the model. Run 'git lfs pull'",
+            "a Git LFS pointer, not a model. Run 'git lfs pull'",
         ),
     ],
 )

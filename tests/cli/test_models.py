@@ -90,7 +90,7 @@ def test_a_model_that_cant_be_loaded_is_named(
     labelf: Labelf, write_model: WriteModel, tmp_path: Path
 ) -> None:
     onnx = write_model("m") / "model.onnx"
-    onnx.write_bytes(b"no graph at all")
+    onnx.write_bytes(b"\x0a\x02no")
     done = labelf("models", "--config", write_config(tmp_path, 'name = "m"\npath = "models/m"'))
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith(f"error: {onnx}: onnxruntime can't load it (")

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper
 
-from labelf_cli.classifiers.folder import Tuning
+from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.graphs.build import build_model
 from labelf_cli.graphs.first_token import keep_first_token
 from labelf_cli.graphs.proto import ModelProto as GraphProtos

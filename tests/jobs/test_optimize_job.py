@@ -198,7 +198,7 @@ class TestRefusals:
             (lambda model: (model / "tokenizer.json").unlink(), r"tokenizer\.json: can't be read"),
             (lambda model: (model / "model.onnx").unlink(), r"no \.onnx file in the model folder"),
             (lambda model: model.rename(model.with_name("moved")), "no such model folder"),
-            (lambda model: (model / "model.onnx").write_bytes(b"x" * 99), "can't load it"),
+            (lambda model: (model / "model.onnx").write_bytes(b"x" * 99), "not an ONNX graph"),
         ],
         ids=["no tokenizer", "no graph", "no folder", "a broken graph"],
     )

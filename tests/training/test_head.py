@@ -10,8 +10,9 @@ import pytest
 from conftest import ENCODER_WIDTH, write_encoder
 
 from labelf_cli.classifiers.encoder import Encoder
-from labelf_cli.classifiers.folder import ENCODER_KEY, Tuning
+from labelf_cli.classifiers.folder import ENCODER_KEY
 from labelf_cli.classifiers.session import Session
+from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.errors import InputError
 from labelf_cli.training.head import EncoderHead
 

@@ -1,0 +1,44 @@
+"""SIGINT and SIGTERM end the command within two seconds, even inside a call of a model."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ENDLESS, write_endless_model
+
+MOMENTS = {"answering": (ENDLESS, b"m: loaded in"), "loading": (0, b"m: loading")}
+"""From which token id on the model never answers, and what is logged just before."""
+
+
+@pytest.mark.parametrize(
+    ("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_ends_a_call_that_never_would(
+    tmp_path: Path, signum: signal.Signals, exit_code: int, moment: str
+) -> None:
+    since, logged = MOMENTS[moment]
+    write_endless_model(tmp_path / "m", since)
+    (tmp_path / "models.toml").write_text('[[models]]\nname = "m"\npath = "m"\n')
+    (tmp_path / "in.csv").write_text("text\nangry\n")
+    command = "classify in.csv --config models.toml -o out.csv --verbose"
+    with subprocess.Popen(
+        [sys.executable, "-m", "labelf_cli", *command.split()],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        assert any(logged in line for line in process.stderr)
+        time.sleep(0.5)  # so that the call has begun
+        assert process.poll() is None
+        process.send_signal(signum)
+        began = time.monotonic()
+        stdout, stderr = process.communicate(timeout=20)
+        assert time.monotonic() - began < 2
+    assert (process.returncode, stdout) == (exit_code, b"")
+    assert b"Traceback" not in stderr
+    assert not (tmp_path / "out.csv").exists()
