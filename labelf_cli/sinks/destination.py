@@ -1,11 +1,8 @@
 """Where the rows of a run go: straight on, or into parts that outlive the run."""
 
-import hashlib
 import logging
-import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self
@@ -15,9 +12,10 @@ import pyarrow as pa
 from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format, compression_of
-from labelf_cli.journal import Entry, Fingerprint, Journal
+from labelf_cli.journal import Fingerprint, Journal
 from labelf_cli.sinks.files import Output, open_output
 from labelf_cli.sinks.open import open_sink, writing
+from labelf_cli.sinks.part import Part
 from labelf_cli.summary import Summary
 
 _log = logging.getLogger(__name__)
@@ -134,7 +132,7 @@ class Journalled(Destination):
         """
         self._journal, self._path, self._table = journal, path, table
         self._disk, self._part_seconds = durable.disk, durable.part_seconds
-        self._part: _Part | None = None
+        self._part: Part | None = None
         self._is_open = True
         self.done = tuple(range(e.first_row, e.first_row + e.rows) for e in journal.entries)
         self.summary = sum((entry.summary for entry in journal.entries), Summary())
@@ -145,7 +143,7 @@ class Journalled(Destination):
             self._close_part()
         if self._part is None:
             draft = self._journal.folder / "part.tmp"
-            self._part = _Part(self._disk.create(draft), draft, rows.start)
+            self._part = Part(self._disk.create(draft), draft, rows.start)
         try:
             self._part.write(rows, batch, summary)
         except BaseException:  # a part that can't be written to is none
@@ -212,72 +210,6 @@ class Journalled(Destination):
                 self._close_part()
             finally:
                 self._journal.close()
-
-
-class _Part:
-    """A part that is being written.
-
-    Attributes:
-        path: where its bytes are.
-        end: position after its last row.
-    """
-
-    def __init__(self, file: IO[bytes], path: Path, first_row: int) -> None:
-        self._file, self.path, self.end = file, path, first_row
-        self._bytes = _Hashed(file)
-        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
-        self._begun = time.monotonic()
-        self._entry = Entry(first_row, 0, 0, 0, "", Summary())
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was begun."""
-        return time.monotonic() - self._begun
-
-    def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
-        """Add rows."""
-        if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writer = pa.ipc.new_stream(self._bytes, batch.schema, options=options)
-        self._writer.write_batch(batch)
-        self.end = rows.stop
-        so_far = self._entry
-        self._entry = replace(
-            so_far,
-            rows=so_far.rows + len(rows),
-            written=so_far.written + batch.num_rows,
-            summary=so_far.summary + summary,
-        )
-
-    def drop(self) -> None:
-        """Write no more."""
-        self._file.close()
-
-    def finish(self) -> Entry:
-        """Close it, and tell what it is."""
-        assert self._writer is not None
-        with self._file:
-            self._writer.close()
-        return replace(self._entry, size=self._bytes.size, sha256=self._bytes.digest.hexdigest())
-
-
-class _Hashed:
-    """A stream that knows the hash of what went through it."""
-
-    closed = False
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.size, self.digest = file, 0, hashlib.sha256()
-
-    def write(self, content: bytes) -> int:
-        """Pass the bytes on."""
-        self._file.write(content)
-        self.digest.update(content)
-        self.size += len(content)
-        return len(content)
-
-    def flush(self) -> None:
-        """Nothing to do before the end."""
 
 
 def open_destination(table: Table, durable: Durable) -> Destination:
