@@ -4,6 +4,7 @@ LabelfError             1   the run failed; what is done is kept
 ├── AgreementError      1   what was made is not as good as was asked for
 ├── RunError            1   something broke while rows were on their way
 │   ├── BadRowError     1   a row of the input can't be read
+│   ├── TooManyRejectsError 1   more rows can't be read than --max-rejects allows
 │   └── WriteError      1   the output can't be written to its end
 └── UsageError          2   nothing was started
     ├── ConfigError     2   the config file
@@ -40,6 +41,10 @@ class RunError(LabelfError):
 
 class BadRowError(RunError):
     """A row of the input can't be read."""
+
+
+class TooManyRejectsError(RunError):
+    """More rows can't be read than the user allows."""
 
 
 class WriteError(RunError):

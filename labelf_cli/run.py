@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,18 +12,28 @@ import pyarrow as pa
 from labelf_cli.chunk import Chunk, chunks
 from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config
-from labelf_cli.errors import OutputError, RunError, WriteError
+from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
 from labelf_cli.sinks.files import open_output
 from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sources.interface import ReadOptions, Source
+from labelf_cli.sources.rejects import (
+    BadRowPolicy,
+    BadRows,
+    FailOnBadRows,
+    MaxRejects,
+    RejectBadRows,
+)
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.spent import Spent
 from labelf_cli.summary import Summary
 
 CHUNK_ROWS = 4096
 CHUNK_BYTES = 4 << 20
+REJECTS_SUFFIX = ".rejects.jsonl"
+
+_SAY_REJECTS = "Name a file for them with --rejects"
 
 
 @dataclass(frozen=True)
@@ -36,13 +47,16 @@ class RunSettings:
         text_columns: what is classified; empty for what the config says.
         input_format, output_format: None for what the names say.
         delimiter: of CSV inputs; None for the format's own.
-        encoding: of text inputs.
+        encoding: of text inputs; None for what their byte order marks say.
         header: whether the first record of a CSV input names its columns.
         layout, separator: of the output's columns.
         threads: size of the pool.
         chunk_rows: most rows that are classified together.
         limit: stop after this many rows; None for all.
         cache: file that keeps logits across runs; None for none.
+        bad_rows: what becomes of rows that can't be read.
+        max_rejects: so many of them may be rejected; None for any number.
+        rejects: file of the rejected ones; None for the output's name with a suffix.
     """
 
     config: Config
@@ -53,13 +67,30 @@ class RunSettings:
     input_format: Format | None = None
     output_format: Format | None = None
     delimiter: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
     header: bool = True
     layout: Layout = Layout.WIDE
     separator: str = "."
     chunk_rows: int = CHUNK_ROWS
     limit: int | None = None
     cache: Path | None = None
+    bad_rows: BadRowPolicy = BadRowPolicy.FAIL
+    max_rejects: MaxRejects | None = None
+    rejects: Path | None = None
+
+    @property
+    def rejects_file(self) -> Path:
+        """Where rejected rows go.
+
+        Raises:
+            OutputError: there is no file beside which they could go, or they would overwrite one.
+        """
+        if self.rejects is None and (self.output is None or _is_device(self.output)):
+            raise OutputError("there is no file to put rejected rows beside", todo=_SAY_REJECTS)
+        path = self.rejects or Path(f"{self.output}{REJECTS_SUFFIX}")
+        if self.output is not None and path.resolve() == self.output.resolve():
+            raise OutputError("the output and the rejected rows", where=path, todo=_SAY_REJECTS)
+        return path
 
 
 @dataclass(frozen=True)
@@ -78,6 +109,7 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
         RunError: something broke on the way; the output is as it was before.
     """
     began = time.monotonic()
+    _check_rejects(settings)
     source, format_ = _open_source(settings)
     with Labeller.open(settings.config, settings.threads, settings.cache) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
@@ -88,8 +120,11 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
             labeller.load()
             rows = _Rows(source, settings.limit)
             summary = Summary(loading=time.monotonic() - began)
-            with writing(open_sink(output.stream, format_, schema)) as sink:
-                for chunk, answers in labeller.label(rows.chunks(settings.chunk_rows)):
+            with (
+                _bad_rows(settings) as bad_rows,
+                writing(open_sink(output.stream, format_, schema)) as sink,
+            ):
+                for chunk, answers in labeller.label(rows.chunks(bad_rows, settings.chunk_rows)):
                     started = time.thread_time()
                     sink.write(columns.build(chunk.first_row, chunk.rows, answers))
                     wrote = Spent(writing=time.thread_time() - started)
@@ -98,6 +133,8 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
                     progress(Progress(summary.rows, rows.expected))
                 if summary.rows != rows.count:  # law 2
                     raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+                bad_rows.finish(rows.count)
+                summary += Summary(rejected=bad_rows.count)
             output.publish()
         except BrokenPipeError:
             raise
@@ -110,6 +147,45 @@ def run(settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
         finally:
             output.discard()
     return summary + Summary(seconds=time.monotonic() - began, spent=Spent(reading=rows.seconds))
+
+
+@contextmanager
+def _bad_rows(settings: RunSettings) -> Iterator[BadRows]:
+    """What becomes of bad rows; the file of rejected ones appears when the block has ended well.
+
+    Without any there is none, not even that of an earlier run.
+    """
+    if settings.bad_rows is BadRowPolicy.FAIL:
+        yield FailOnBadRows()
+        return
+    path = settings.rejects_file
+    output = open_output(path, "--rejects")
+    try:
+        bad_rows = RejectBadRows(output.stream, settings.max_rejects)
+        yield bad_rows
+        if bad_rows.count or _is_device(path):
+            output.publish()
+        else:
+            path.unlink(missing_ok=True)
+    finally:
+        output.discard()
+
+
+def _check_rejects(settings: RunSettings) -> None:
+    """Find out before the run whether it can keep rejected rows, if it is to.
+
+    Raises:
+        OutputError: there is no file for them.
+        UsageError: they are to be kept or counted, but not to be rejected.
+    """
+    if settings.bad_rows is BadRowPolicy.REJECT:
+        _ = settings.rejects_file
+    elif settings.rejects or settings.max_rejects:
+        raise UsageError("--rejects and --max-rejects are for --bad-rows reject")
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def _open_source(settings: RunSettings) -> tuple[Source, Format]:
@@ -137,16 +213,16 @@ class _Rows:
         self.count = 0
         self.seconds = 0.0
 
-    def chunks(self, max_rows: int) -> Iterator[Chunk]:
+    def chunks(self, bad_rows: BadRows, max_rows: int) -> Iterator[Chunk]:
         """The rows in chunks; ``seconds`` is the processor time that reading them took."""
         began = time.thread_time()
-        for chunk in chunks(self._batches(), max_rows, CHUNK_BYTES):
+        for chunk in chunks(self._batches(bad_rows), max_rows, CHUNK_BYTES):
             self.seconds += time.thread_time() - began
             yield chunk
             began = time.thread_time()
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._source.batches():
+    def _batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
+        for batch in self._source.batches(bad_rows):
             room = batch.num_rows if self._limit is None else self._limit - self.count
             self.count += min(room, batch.num_rows)
             yield batch.slice(0, room)

@@ -7,6 +7,7 @@ import typer
 
 from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
 from labelf_cli.formats import Format, Layout
+from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
 
 def classify(
@@ -35,7 +36,12 @@ def classify(
     delimiter: Annotated[
         str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV input.")
     ] = None,
-    encoding: Annotated[str, typer.Option(help="Of CSV and JSON Lines inputs.")] = "utf-8",
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Of CSV and JSON Lines inputs; else what a byte order mark says, else UTF-8."
+        ),
+    ] = None,
     no_header: Annotated[
         bool, typer.Option("--no-header", help="CSV inputs begin with data: column_1, column_2, …")
     ] = False,
@@ -50,6 +56,26 @@ def classify(
             metavar="FILE",
             help="SQLite file that keeps what models say of a text, for this run and others. "
             "Labels, filters, thresholds and activation may change; the model's files may not.",
+        ),
+    ] = None,
+    bad_rows: Annotated[
+        BadRowPolicy,
+        typer.Option(
+            help="A row that can't be read ends the run, or goes to the file of rejects. "
+            "JSON objects with new keys or values of another type are not bad: "
+            "what does not fit the columns goes to a column labelf.rest."
+        ),
+    ] = BadRowPolicy.FAIL,
+    max_rejects: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="More rejects than that end the run."),
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON Lines of file, line, offset, reason and bytes of each rejected row; "
+            "OUT.rejects.jsonl if not given.",
         ),
     ] = None,
     report: Annotated[
@@ -67,6 +93,7 @@ def classify(
         log_to_stderr,
         show_progress,
         show_summary,
+        show_that_nothing_was_usable,
         write_report,
     )
     from labelf_cli.config import load_config
@@ -91,6 +118,9 @@ def classify(
         chunk_rows=chunk_rows or CHUNK_ROWS,
         limit=limit,
         cache=cache,
+        bad_rows=bad_rows,
+        max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
+        rejects=rejects,
     )
     log_to_stderr(verbose)
     with show_progress(hidden=quiet) as progress:
@@ -99,4 +129,6 @@ def classify(
         write_report(report, summary)
     if not quiet:
         show_summary(summary)
-    raise typer.Exit(3 if summary.statuses["failed"] else 0)
+    if summary.rejected and not summary.rows:
+        show_that_nothing_was_usable(summary, settings.rejects_file)
+    raise typer.Exit(3 if summary.statuses["failed"] or summary.rejected else 0)

@@ -30,7 +30,7 @@ class Output(ABC):
 class FileOutput(Output):
     """A file that takes its name by one rename at the end."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, option: str = "-o") -> None:
         """Create a file beside the final one.
 
         Raises:
@@ -38,7 +38,7 @@ class FileOutput(Output):
             OSError: its folder is absent or can't be written to.
         """
         if path.is_dir():
-            raise OutputError("a folder", where=path, todo="Name a file with -o")
+            raise OutputError("a folder", where=path, todo=f"Name a file with {option}")
         self._path = path
         self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._file = self._draft.open("wb")
@@ -76,8 +76,10 @@ class StreamOutput(Output):
         """Nothing to do."""
 
 
-def open_output(path: Path | None) -> Output:
+def open_output(path: Path | None, option: str = "-o") -> Output:
     """Where the bytes go: a file, what is no regular file as it is, or stdout for None.
+
+    ``option`` is what named the path.
 
     Raises:
         OutputError: it can't be written to.
@@ -87,8 +89,8 @@ def open_output(path: Path | None) -> Output:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             return StreamOutput(path.open("wb"))
-        return FileOutput(path.resolve())
+        return FileOutput(path.resolve(), option)
     except OSError as error:
         raise OutputError(
-            f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
+            f"can't be written ({error.strerror})", where=path, todo=f"Choose another {option}"
         ) from None

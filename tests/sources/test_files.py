@@ -175,8 +175,9 @@ def test_parquet_is_read_from_stdin() -> None:
     code = (
         "from labelf_cli.formats import Format\n"
         "from labelf_cli.sources.interface import ReadOptions\n"
+        "from labelf_cli.sources.rejects import FailOnBadRows\n"
         "from labelf_cli.sources.table import Inputs\n"
         "table = Inputs(['-'], Format.PARQUET, ReadOptions(('text',), Format.CSV))\n"
-        "print([batch.column(0).to_pylist() for batch in table.batches()])"
+        "print([batch.column(0).to_pylist() for batch in table.batches(FailOnBadRows())])"
     )
     assert run_with_stdin(code, stream.getvalue().to_pybytes()) == "[['a', None, 'b']]"

@@ -17,6 +17,7 @@ from labelf_cli.formats import Format
 from labelf_cli.sources.files import STDIN, ByteInput, Prefix
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
+from labelf_cli.sources.rejects import FailOnBadRows
 
 WHOLE = 1 << 20
 BLOCK_SIZES = (1, 2, 7, WHOLE)
@@ -56,7 +57,7 @@ class Found:
 
 def read(data: ByteInput, towards: Format, text: tuple[str, ...] = ("text",)) -> Found:
     source = JsonlSource(data, ReadOptions(text, towards), infer_schema([data], towards))
-    batches = list(source.batches())
+    batches = list(source.batches(FailOnBadRows()))
     table = pa.Table.from_batches([batch.select(source.schema.names) for batch in batches])
     texts = [text for batch in batches for text in batch.columns[-1].to_pylist()]
     assert table.schema == source.schema
