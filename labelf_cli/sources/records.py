@@ -148,7 +148,8 @@ class Splitter:
                     yield list(self._cut(is_end=False))
         yield list(self._cut(is_end=False))
         if self._size:
-            self._parts.append(b"\n")
+            if not self._parts[-1].endswith(b"\n"):
+                self._parts.append(b"\n")
             yield list(self._cut(is_end=True))
 
     def _cut(self, *, is_end: bool) -> Iterator[Piece]:
