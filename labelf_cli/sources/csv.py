@@ -13,7 +13,7 @@ from labelf_cli.errors import BadRowError, InputError, UsageError
 from labelf_cli.formats import Format
 from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import SAY_ENCODING, ByteSource, ReadOptions, require_columns
-from labelf_cli.sources.records import Piece, Records, Splitter
+from labelf_cli.sources.records import Cursor, Piece, Records, Splitter
 from labelf_cli.sources.rejects import BadRows, Reject
 
 _USUAL_DELIMITERS = {
@@ -89,13 +89,18 @@ class CsvSource(ByteSource):
         skip = self._options.header
         for pieces in Splitter(self._records).pieces(self._data.blocks()):
             if skip and pieces:
-                pieces[0] = pieces[0].part(self._records.first_end(pieces[0].content))
+                pieces[0] = self._without_header(pieces[0].content)
                 skip = False
             before, after, bad = self._sorted_out(pieces)
             yield from self._batches_of(before)
             for piece in bad:
                 bad_rows.add(self._reject(piece))
             yield from self._batches_of(after)
+
+    def _without_header(self, first: bytes) -> Piece:
+        cursor, end = Cursor(), self._records.first_end(first)
+        cursor.advance(first[:end])
+        return cursor.advance(first[end:])
 
     def _batches_of(self, table: pa.Table) -> Iterator[pa.RecordBatch]:
         for batch in table.to_batches():
@@ -119,32 +124,44 @@ class CsvSource(ByteSource):
         return self._parse(pieces[:first]), self._parse(pieces[first:]), bad
 
     def _looked_through(self, piece: Piece) -> Iterator[Piece]:
-        """The records of a piece one by one, bad ones with what is wrong with them."""
+        """The bad records of a piece, and the good ones between them."""
         if piece.fault:
             yield piece
             return
-        for record in self._records.split(piece):
-            width = self._records.width(record.content)
-            if width in (len(self.names), 0):
-                yield record._replace(fault=self._bad_bytes(record.content))
-                continue
-            fault = f"{width} fields where there should be {len(self.names)}"
-            end = self._records.end_of_swallowing_line(record.content, len(self.names))
-            yield record.part(0, end, fault)
-            yield record.part(end)
+        cursor, done = Cursor(piece.line, piece.offset), 0
+        for begin, end, fault in self._faults(piece.content):
+            yield cursor.advance(piece.content[done:begin])
+            yield cursor.advance(piece.content[begin:end], fault)
+            done = end
+        yield cursor.advance(piece.content[done:])
 
-    def _bad_bytes(self, record: bytes) -> str:
-        try:
-            record.decode()
-        except UnicodeDecodeError as error:
-            return self._not_text(error)
-        return ""
+    def _faults(self, block: bytes) -> Iterator[tuple[int, int, str]]:
+        """Where bad records begin and end, and what is wrong with them."""
+        width, begin = len(self.names), 0
+        bad = _first_bad_byte(block, 0)
+        while begin < len(block):
+            end = self._records.end_of_rows(block, begin, width)
+            if bad is not None and bad.start < end:
+                begin, end = self._records.around(block, begin, bad.start)
+                yield begin, end, self._not_text(bad)
+            elif end < len(block):
+                begin, end = self._records.around(block, end, end)
+                record = block[begin:end]
+                fault = f"{self._records.width(record)} fields where there should be {width}"
+                end = begin + self._records.swallowing_line(record, width)
+                yield begin, end, fault
+            begin = end
+            if bad is not None and bad.start < begin:
+                bad = _first_bad_byte(block, begin)
 
     def _reject(self, piece: Piece) -> Reject:
-        fault, offset = piece.fault, piece.offset + self._data.mark
         raw = piece.content.removesuffix(b"\n").removesuffix(b"\r")
-        found = Reject(self._data.name, piece.line, offset, fault, raw)
-        return replace(found, todo=SAY_ENCODING) if self._bad_bytes(raw) == fault else found
+        found = Reject(
+            self._data.name, piece.line, piece.offset + self._data.mark, piece.fault, raw
+        )
+        bad = _first_bad_byte(raw, 0)
+        is_of_bytes = bad is not None and self._not_text(bad) == piece.fault
+        return replace(found, todo=SAY_ENCODING) if is_of_bytes else found
 
     def _parse(self, pieces: Iterable[Piece]) -> pa.Table:
         """The rows of whole records; lines that are none are left out."""
@@ -175,3 +192,12 @@ class CsvSource(ByteSource):
                 quoted_strings_can_be_null=False,
             ),
         )
+
+
+def _first_bad_byte(block: bytes, begin: int) -> UnicodeDecodeError | None:
+    """The first byte from ``begin`` on that is not valid UTF-8."""
+    try:
+        codecs.utf_8_decode(memoryview(block)[begin:], "strict", True)
+    except UnicodeDecodeError as error:
+        return UnicodeDecodeError("utf-8", block, begin + error.start, begin + error.end, "")
+    return None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from labelf_cli.sources.rejects import LONGEST_ROW, RAW_BYTES, TOO_LONG
@@ -27,10 +28,19 @@ class Piece(NamedTuple):
     offset: int
     fault: str = ""
 
-    def part(self, begin: int, end: int | None = None, fault: str = "") -> "Piece":
-        """The bytes from ``begin`` to ``end``."""
-        line = self.line + line_ends(self.content, 0, begin)
-        return Piece(self.content[begin:end], line, self.offset + begin, fault)
+
+class Cursor:
+    """Gives the bytes of a file their line and offset, one after the other."""
+
+    def __init__(self, line: int = 1, offset: int = 0) -> None:
+        self._line, self._offset = line, offset
+
+    def advance(self, content: bytes, fault: str = "") -> Piece:
+        """The next bytes."""
+        piece = Piece(content, self._line, self._offset, fault)
+        self._line += line_ends(content, 0, len(content))
+        self._offset += len(content)
+        return piece
 
 
 def line_ends(block: bytes, begin: int, end: int) -> int:
@@ -54,6 +64,7 @@ class Records:
         one = rb"(?:" + quoted + rb"|" + plain + rb")?+"
         record = one + rb"(?:" + d + one + rb")*+"
         self._delimiter = delimiter.encode()
+        self._d, self._one_field = d, one
         self._fields = re.compile(record)
         self._quoted = re.compile(rb"(?:^|(?<=" + d + rb"))" + quoted)
         self._one = re.compile(record + rb"(?:\r\n?|\n)")
@@ -86,35 +97,46 @@ class Records:
             return TOO_LONG if is_all else ""
         return TEXT_AFTER_QUOTE
 
-    def split(self, records: Piece) -> Iterator[Piece]:
-        """Whole records one by one."""
-        line, offset = records.line, records.offset
-        for found in self._one.finditer(records.content):
-            content = found[0]
-            yield Piece(content, line, offset)
-            line += line_ends(content, 0, len(content))
-            offset += len(content)
+    def end_of_rows(self, block: bytes, begin: int, width: int) -> int:
+        """Where those of the whole records from ``begin`` on end that have so many fields.
+
+        Empty lines between them count as rows of any width.
+        """
+        found = self._rows(width).match(block, begin)
+        return found.end() if found else begin
+
+    @cache  # noqa: B019  # there is one of them for each file, and one width
+    def _rows(self, width: int) -> re.Pattern[bytes]:
+        fields = self._one_field + (b"(?:" + self._d + self._one_field + b"){%d}+" % (width - 1))
+        return re.compile(b"(?:(?:" + fields + rb")?+(?:\r\n?|\n))*+")
+
+    def around(self, block: bytes, begin: int, position: int) -> tuple[int, int]:
+        """Where the record at a position begins and ends, given where one before it begins."""
+        for found in self._one.finditer(block, begin):
+            if found.end() > position:
+                return found.span()
+        raise AssertionError("the position is behind all records")
 
     def width(self, record: bytes) -> int:
-        """How many fields a record has; 0 for an empty line."""
+        """How many fields a record has."""
         record = record.rstrip(b"\r\n")
-        return self._unquoted(record).count(self._delimiter) + 1 if record else 0
+        return self._unquoted(record).count(self._delimiter) + 1
 
     def _unquoted(self, record: bytes) -> bytes:
         return self._quoted.sub(b"", record) if b'"' in record else record
 
-    def end_of_swallowing_line(self, record: bytes, width: int) -> int:
-        """Where the first line ends of a record of too many or too few fields; else the record.
+    def swallowing_line(self, record: bytes, width: int) -> int:
+        """Where the first line of a record with a wrong number of fields ends, if it alone is bad.
 
-        It has swallowed the others if they are rows by themselves, all of that width and no quote
-        in any of them astray.
+        It is if it has swallowed the others: if they are rows by themselves, all of the right width
+        and no quote in any of them astray. Else the whole record is bad.
         """
         line = _LINE.match(record)
         begin = line.end() if line else len(record)
-        if self.last_end(record, begin) < len(record):
+        if self.end_of_rows(record, begin, width) < len(record):
             return len(record)
         for found in self._one.finditer(record, begin):
-            if self.width(found[0]) != width or b'"' in self._unquoted(found[0]):
+            if b'"' in self._unquoted(found[0]):
                 return len(record)
         return begin
 
@@ -130,7 +152,7 @@ class Splitter:
         self._records, self._longest = records, longest
         self._parts: list[bytes] = []
         self._size = 0
-        self._line, self._offset = 1, 0
+        self._cursor = Cursor()
         self._enough = 1
         self._is_within_long_line = False
 
@@ -188,9 +210,7 @@ class Splitter:
         return end
 
     def _advance(self, content: bytes, fault: str) -> Piece:
-        piece = Piece(content, self._line, self._offset, fault)
-        self._line += line_ends(content, 0, len(content))
-        self._offset += len(content)
+        piece = self._cursor.advance(content, fault)
         if self._is_within_long_line:
             return piece._replace(content=content[:RAW_BYTES], fault=fault and TOO_LONG)
         return piece

@@ -9,14 +9,14 @@ import pytest
 from conftest import Kept
 from hypothesis import given
 from hypothesis import strategies as st
-from test_csv_source import OPTIONS, OR_REJECT, Blocks, Row, message, source
+from test_csv_source import OPTIONS, OR_REJECT, Row, message, source
 
 from labelf_cli.errors import InputError
 from labelf_cli.formats import Format
 from labelf_cli.sources.csv import CsvSource
 from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions
-from labelf_cli.sources.records import Records, Splitter
+from labelf_cli.sources.records import Piece, Records, Splitter
 from labelf_cli.sources.rejects import RAW_BYTES, BadRows, FailOnBadRows
 
 SIZES = (1, 2, 3, 7, 1 << 20)
@@ -214,13 +214,10 @@ def test_of_any_bytes_the_same_rows_are_bad_whatever_the_blocks(
 LONGEST = 16
 
 
-def pieces(content: bytes, size: int) -> list[tuple[bytes, int, int, str]]:
-    """All pieces of a file whose records may have 16 bytes, those without a fault as one."""
+def pieces(content: bytes, size: int) -> list[Piece]:
+    """All pieces of a file whose records may have 16 bytes."""
     blocks = [content[i : i + size] for i in range(0, len(content), size)]
-    found = []
-    for some in Splitter(Records(","), LONGEST).pieces(blocks):
-        found += [tuple(piece) for piece in some]
-    return found
+    return [piece for some in Splitter(Records(","), LONGEST).pieces(blocks) for piece in some]
 
 
 @pytest.mark.parametrize("size", [1, 5, 16, 100])

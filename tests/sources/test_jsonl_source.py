@@ -298,14 +298,14 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.parametrize("size", [1, 7, WHOLE])
+@pytest.mark.parametrize("written", [(1, b""), (1, b"\n"), (7, b"\n"), (WHOLE, b"")])
 @pytest.mark.parametrize("prefix", [14, WHOLE])
-@pytest.mark.parametrize("end", [b"", b"\n"])
 @pytest.mark.parametrize("towards", TOWARDS_ALL)
 @pytest.mark.parametrize(("line", "reason"), BAD_LINES, ids=lambda value: str(value)[:30])
 def test_a_bad_line_is_named(
-    line: bytes, reason: str, towards: Format, end: bytes, prefix: int, size: int
+    line: bytes, reason: str, towards: Format, prefix: int, written: tuple[int, bytes]
 ) -> None:
+    size, end = written
     content = b'{"text": "a"}\n\r\n\n' + line + end
     todo = "Name the file's encoding with --encoding" if "UTF-8" in reason else "Correct the line"
     expected = f"calls.jsonl, line 4: {reason}. {todo}, or run it again with --bad-rows reject"

@@ -42,13 +42,12 @@ def added_until_too_many(limit: str, accepted: int) -> tuple[int, str]:
     """How many were added before the error, and the error, after so many good rows."""
     bad_rows = RejectBadRows(io.BytesIO(), MaxRejects.parse(limit))
     bad_rows.read(accepted)
-    added = 0
-    with pytest.raises(TooManyRejectsError) as error:
-        while True:
+    for added in range(2000):
+        try:
             bad_rows.add(BAD)
-            added += 1
-    assert error.value.exit_code == 1
-    return added, str(error.value)
+        except TooManyRejectsError as error:
+            return added, str(error)
+    return 2000, ""
 
 
 CHECK = "Check --delimiter, --encoding and --input-format"
