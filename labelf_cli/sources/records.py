@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import NamedTuple
 
 from labelf_cli.sources.rejects import LONGEST_ROW, RAW_BYTES, TOO_LONG
@@ -105,7 +104,6 @@ class Records:
         found = self._rows(width).match(block, begin)
         return found.end() if found else begin
 
-    @cache  # noqa: B019  # there is one of them for each file, and one width
     def _rows(self, width: int) -> re.Pattern[bytes]:
         fields = self._one_field + (b"(?:" + self._d + self._one_field + b"){%d}+" % (width - 1))
         return re.compile(b"(?:(?:" + fields + rb")?+(?:\r\n?|\n))*+")

@@ -261,3 +261,20 @@ def test_the_time_for_bad_rows_grows_with_the_file_and_not_faster(every: bytes) 
 def test_a_record_of_many_blocks_is_not_read_again_for_each() -> None:
     rows, bad = sort_out(b'id,text\n1,"' + b'many ""words""\n' * 300_000 + b'"\n', 4096)
     assert (len(rows), bad) == (1, [])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_in_a_table_of_one_column_an_empty_line_is_a_row_and_no_bad_one(size: int) -> None:
+    rows, bad = sort_out(b'text\na\n\nb,c\n"d" e\n\n"f"', size)
+    assert rows == [("a",), (None,), (None,), ("f",)]
+    assert bad == [
+        (4, 8, "2 fields where there should be 1", b"b,c"),
+        (5, 12, TEXT_AFTER, b'"d" e'),
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_nul_beside_a_bad_row_stays(size: int) -> None:
+    rows, bad = sort_out(b"id,text\n1,a\0b\n2\n\0,\0\n", size)
+    assert rows == [("1", "a\0b"), ("\0", "\0")]
+    assert [line for line, *_ in bad] == [3]

@@ -147,3 +147,20 @@ def test_a_page_that_is_damaged_is_an_error_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(BadRowError) as error:
         texts(open_parquet(path))
     assert str(error.value).startswith(f"{path}, after row 0: can't be read further (")
+
+
+def test_a_row_group_that_is_damaged_is_named_by_the_rows_before_it(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"{i:099}" for i in range(9000)]})
+    path = tmp_path / "calls.parquet"
+    pq.write_table(table, path, row_group_size=3000, compression="none", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    begin = pq.read_metadata(path).row_group(1).column(0).data_page_offset
+    content[begin : begin + 50] = b"\xff" * 50
+    path.write_bytes(content)
+    source = open_parquet(path)
+    with pytest.raises(BadRowError) as error:
+        texts(source)
+    assert str(error.value).startswith(
+        f"{path}, after row {source.position}: can't be read further ("
+    )
+    assert 0 < source.position <= 3000
