@@ -14,6 +14,9 @@ TEXT = "labelf.text"
 JSON_OBJECT = "labelf.object"
 """Name of the column that holds whole JSON objects, on their way from JSON Lines to JSON Lines."""
 
+REST = "labelf.rest"
+"""Name of the column of what a JSON object has beyond the columns of the file's beginning."""
+
 _TEXT_ROWS, _TEXT_BYTES = 1024, 4 << 20
 
 # Arrow takes long to make its own scalars of Python's.

@@ -1,15 +1,16 @@
 """The errors that a user may see, each with the exit code that it ends the run with.
 
-LabelfError             1   the run failed; what is done is kept
-├── AgreementError      1   what was made is not as good as was asked for
-├── RunError            1   something broke while rows were on their way
-│   ├── BadRowError     1   a row of the input can't be read
-│   └── WriteError      1   the output can't be written to its end
-└── UsageError          2   nothing was started
-    ├── ConfigError     2   the config file
-    ├── ModelError      2   a model's files
-    ├── InputError      2   an input that can't be used at all
-    └── OutputError     2   an output that can't be used at all
+LabelfError                   1   the run failed; what is done is kept
+├── AgreementError            1   what was made is not as good as was asked for
+├── RunError                  1   something broke while rows were on their way
+│   ├── BadRowError           1   a row of the input can't be read
+│   ├── TooManyRejectsError   1   more rows can't be read than --max-rejects allows
+│   └── WriteError            1   the output can't be written to its end
+└── UsageError                2   nothing was started
+    ├── ConfigError           2   the config file
+    ├── ModelError            2   a model's files
+    ├── InputError            2   an input that can't be used at all
+    └── OutputError           2   an output that can't be used at all
 
 A message says what is wrong, where (file, row or line, key) and what to do now.
 """
@@ -40,6 +41,10 @@ class RunError(LabelfError):
 
 class BadRowError(RunError):
     """A row of the input can't be read."""
+
+
+class TooManyRejectsError(RunError):
+    """More rows can't be read than the user allows."""
 
 
 class WriteError(RunError):

@@ -3,31 +3,38 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from labelf_cli import fingerprint
-from labelf_cli.chunk import Chunk, Recutter
 from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config
 from labelf_cli.disk import Disk
-from labelf_cli.errors import OutputError, RunError, WriteError
+from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
+from labelf_cli.rows import Rows
 from labelf_cli.sinks.destination import Durable, Table, open_destination
+from labelf_cli.sinks.files import is_device, open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
+from labelf_cli.sources.rejects import (
+    BadRowPolicy,
+    BadRows,
+    FailOnBadRows,
+    MaxRejects,
+    RejectBadRows,
+)
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.spent import Spent
 from labelf_cli.summary import Summary
 
 CHUNK_ROWS = 4096
-CHUNK_BYTES = 4 << 20
-_LEAST_ROWS, _CHUNK_SECONDS = 32, 1.0
-"""A chunk is meant to take about a second, so that no more is lost when the run dies."""
+REJECTS_SUFFIX = ".rejects.jsonl"
+
+_SAY_REJECTS = "Name a file for them with --rejects"
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,16 @@ class RunSettings:
         text_columns: what is classified; empty for what the config says.
         input_format, output_format: None for what the names say.
         delimiter: of CSV inputs; None for the format's own.
-        encoding: of text inputs.
+        encoding: of text inputs; None for what their byte order marks say.
         header: whether the first record of a CSV input names its columns.
         layout, separator: of the output's columns.
         threads: size of the pool.
         chunk_rows: most rows that are classified together.
         limit: stop after this many rows; None for all.
         cache: file that keeps logits across runs; None for none.
+        bad_rows: what becomes of rows that can't be read.
+        max_rejects: so many of them may be rejected; None for any number.
+        rejects: file of the rejected ones; None for the output's name with a suffix.
         restart: whether to throw away what an earlier run with other settings has left.
         part_seconds: about how much work a crash may cost.
     """
@@ -60,15 +70,32 @@ class RunSettings:
     input_format: Format | None = None
     output_format: Format | None = None
     delimiter: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
     header: bool = True
     layout: Layout = Layout.WIDE
     separator: str = "."
     chunk_rows: int = CHUNK_ROWS
     limit: int | None = None
     cache: Path | None = None
+    bad_rows: BadRowPolicy = BadRowPolicy.FAIL
+    max_rejects: MaxRejects | None = None
+    rejects: Path | None = None
     restart: bool = False
     part_seconds: float = 1.0
+
+    @property
+    def rejects_file(self) -> Path:
+        """Where rejected rows go.
+
+        Raises:
+            OutputError: there is no file beside which they could go, or they would overwrite one.
+        """
+        if self.rejects is None and (self.output is None or is_device(self.output)):
+            raise OutputError("there is no file to put rejected rows beside", todo=_SAY_REJECTS)
+        path = self.rejects or Path(f"{self.output}{REJECTS_SUFFIX}")
+        if self.output is not None and path.resolve() == self.output.resolve():
+            raise OutputError("the output and the rejected rows", where=path, todo=_SAY_REJECTS)
+        return path
 
 
 @dataclass(frozen=True)
@@ -94,6 +121,7 @@ def run(
         RunError: something broke on the way; the output is as it was before.
     """
     began = time.monotonic()
+    _check_rejects(settings)
     source, names, format_ = _open_source(settings)
     with Labeller.open(settings.config, settings.threads, settings.cache) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
@@ -108,19 +136,22 @@ def run(
             )
             with open_destination(Table(settings.output, format_, schema), durable) as destination:
                 labeller.load()
-                rows = _Rows(source, settings.limit, destination.done, settings.chunk_rows)
+                rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
                 summary = destination.summary + Summary(loading=time.monotonic() - began)
-                for chunk, answers in labeller.label(rows.chunks()):
-                    started = time.thread_time()
-                    batch = columns.build(chunk.first_row, chunk.rows, answers)
-                    its = Summary.of(answers, [(group.name, group.rules) for group in groups])
-                    destination.write(chunk.positions, batch, its)
-                    wrote = Spent(writing=time.thread_time() - started)
-                    summary += its + Summary(spent=wrote)
-                    rows.answered(chunk)
-                    progress(Progress(summary.rows, rows.expected))
-                if summary.rows != rows.count:  # law 2
-                    raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+                with _bad_rows(settings, destination.folder) as bad_rows:
+                    for chunk, answers in labeller.label(rows.chunks(bad_rows)):
+                        started = time.thread_time()
+                        batch = columns.build(chunk.first_row, chunk.rows, answers)
+                        its = Summary.of(answers, [(group.name, group.rules) for group in groups])
+                        destination.write(chunk.positions, batch, its)
+                        wrote = Spent(writing=time.thread_time() - started)
+                        summary += its + Summary(spent=wrote)
+                        rows.answered(chunk)
+                        progress(Progress(summary.rows, rows.expected))
+                    if summary.rows != rows.count:  # law 2
+                        raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+                    bad_rows.finish(rows.count)
+                    summary += Summary(rejected=bad_rows.count)
                 destination.publish()
         except BrokenPipeError:
             raise
@@ -131,6 +162,43 @@ def run(
                 todo="Mend that and run the same command again",
             ) from error
     return summary + Summary(seconds=time.monotonic() - began, spent=Spent(reading=rows.seconds))
+
+
+@contextmanager
+def _bad_rows(settings: RunSettings, folder: Path | None) -> Iterator[BadRows]:
+    """What becomes of bad rows; the file of rejected ones appears when the block has ended well.
+
+    Without any there is none, not even that of an earlier run. Until then it lies in the work
+    folder, if there is one beside it.
+    """
+    if settings.bad_rows is BadRowPolicy.FAIL:
+        yield FailOnBadRows()
+        return
+    path = settings.rejects_file
+    beside = folder is not None and path.resolve().parent == folder.parent
+    output = open_output(path, "--rejects", draft_in=folder if beside else None)
+    try:
+        bad_rows = RejectBadRows(output.stream, settings.max_rejects)
+        yield bad_rows
+        if bad_rows.count or is_device(path):
+            output.publish()
+        else:
+            path.unlink(missing_ok=True)
+    finally:
+        output.discard()
+
+
+def _check_rejects(settings: RunSettings) -> None:
+    """Find out before the run whether it can keep rejected rows, if it is to.
+
+    Raises:
+        OutputError: there is no file for them.
+        UsageError: they are to be kept or counted, but not to be rejected.
+    """
+    if settings.bad_rows is BadRowPolicy.REJECT:
+        _ = settings.rejects_file
+    elif settings.rejects or settings.max_rejects:
+        raise UsageError("--rejects and --max-rejects are for --bad-rows reject")
 
 
 def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
@@ -168,84 +236,3 @@ def _fingerprint(settings: RunSettings, names: list[str], labeller: Labeller) ->
         "separator": settings.separator,
         "limit": settings.limit,
     }
-
-
-class _Rows:
-    """The rows on their way in: counted, limited, those that are done left out, cut into chunks.
-
-    Attributes:
-        count: rows that were read.
-        seconds: processor time that reading them took.
-    """
-
-    def __init__(
-        self, source: Source, limit: int | None, done: tuple[range, ...], max_rows: int
-    ) -> None:
-        self._source, self._limit = source, limit
-        self._done, self._max_rows = done, max_rows
-        self._cutter = Recutter(min(2 * _LEAST_ROWS, max_rows), CHUNK_BYTES)
-        self._chunks = 0
-        self._answered = time.monotonic()
-        self.count = 0
-        self.seconds = 0.0
-
-    def chunks(self) -> Iterator[Chunk]:
-        """The rows that are not done, in chunks of consecutive ones."""
-        began = time.thread_time()
-        for first_row, batch in self._cut():
-            self.seconds += time.thread_time() - began
-            yield Chunk(self._chunks, first_row, batch)
-            self._chunks += 1
-            began = time.thread_time()
-
-    def _cut(self) -> Iterator[tuple[int, pa.RecordBatch]]:
-        first_row = end = 0
-        for start, batch in self._missing():
-            if start != end:
-                for held in self._cutter.flush():
-                    yield first_row, held
-                first_row = start
-            end = start + batch.num_rows
-            for chunk in self._cutter.push(batch):
-                yield first_row, chunk
-                first_row += chunk.num_rows
-        for held in self._cutter.flush():
-            yield first_row, held
-
-    def _missing(self) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """What is not done of each batch, with the position of its first row."""
-        for batch in self._batches():
-            start, end = self.count - batch.num_rows, self.count
-            begin = start
-            for rows in self._done:
-                if rows.stop > start and rows.start < end:
-                    if begin < rows.start:
-                        yield begin, batch.slice(begin - start, rows.start - begin)
-                    begin = rows.stop
-            if begin < end:
-                yield begin, batch.slice(begin - start)
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._source.batches():
-            room = batch.num_rows if self._limit is None else self._limit - self.count
-            self.count += min(room, batch.num_rows)
-            yield batch.slice(0, room)
-            if self.count == self._limit:
-                return
-
-    def answered(self, chunk: Chunk) -> None:
-        """Learn from how long a chunk took how large the next ones may be."""
-        now = time.monotonic()
-        rate = chunk.num_rows / max(now - self._answered, 1e-6)
-        self._answered = now
-        most = min(round(rate * _CHUNK_SECONDS), 8 * self._cutter.max_rows, self._max_rows)
-        self._cutter.max_rows = max(most, min(_LEAST_ROWS, self._max_rows))
-
-    @property
-    def expected(self) -> int | None:
-        """How many rows there may be in all, judged by what was read so far."""
-        size, position = self._source.size, self._source.position
-        if not (size and position):
-            return self._limit
-        expected = round(self.count * size / position)
-        return expected if self._limit is None else min(expected, self._limit)

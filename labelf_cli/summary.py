@@ -22,6 +22,7 @@ class Summary:
         seconds: wall-clock time, loading included.
         loading: the part of it before the first row was read.
         spent: what the answers cost.
+        rejected: rows of the inputs that could not be read.
     """
 
     rows: int = 0
@@ -30,6 +31,7 @@ class Summary:
     seconds: float = 0.0
     loading: float = 0.0
     spent: Spent = field(default_factory=Spent)
+    rejected: int = 0
 
     @classmethod
     def of(cls, answers: Answers, models: Sequence[tuple[str, Rules]]) -> "Summary":
@@ -58,6 +60,7 @@ class Summary:
             self.seconds + other.seconds,
             self.loading + other.loading,
             self.spent + other.spent,
+            self.rejected + other.rejected,
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class Summary:
         """Plain values for ``--report``; rows without a label stand under ``unlabelled``."""
         return {
             "rows": self.rows,
+            "rejected": self.rejected,
             "statuses": dict(self.statuses),
             "seconds": round(self.seconds, 3),
             "loading_seconds": round(self.loading, 3),

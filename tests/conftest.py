@@ -16,6 +16,7 @@ from tokenizers import models as tokenizer_models
 
 from labelf_cli.config import Config
 from labelf_cli.graphs.build import build_model
+from labelf_cli.sources.rejects import BadRows, Reject
 from labelf_cli.training.bag import to_onnx
 from labelf_cli.training.head import EncoderHead
 
@@ -29,6 +30,18 @@ SHARED = ROOT.parent / "shared"
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the real models and data stand beside the checkout, not in it"
 )
+
+
+class Kept(BadRows):
+    """Keeps line, offset, reason and bytes of each bad row."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, int, str, bytes]] = []
+
+    def add(self, reject: Reject) -> None:
+        self.count += 1
+        self.kept.append((reject.line, reject.offset, reject.reason, reject.raw))
+
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = (*_SPECIAL, "the", "my", "bill", "is", "too", "high", "no", "signal", "tv", "angry")

@@ -17,6 +17,7 @@ from labelf_cli.sources.files import STDIN, ByteInput, Prefix
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
 from labelf_cli.sources.parquet import ParquetSource
+from labelf_cli.sources.rejects import FailOnBadRows
 
 FORMATS = list(Format)
 
@@ -63,7 +64,9 @@ def open_source(data: ByteInput, format_: Format, options: ReadOptions) -> Sourc
 def read(data: ByteInput, format_: Format, towards: Format, text: Sequence[str]) -> pa.Table:
     """The columns that pass, without the text column."""
     source = open_source(data, format_, ReadOptions(tuple(text), towards))
-    batches = [batch.select(range(batch.num_columns - 1)) for batch in source.batches()]
+    batches = [
+        batch.select(range(batch.num_columns - 1)) for batch in source.batches(FailOnBadRows())
+    ]
     return pa.Table.from_batches(batches, source.schema)
 
 

@@ -249,7 +249,8 @@ def test_a_failure_in_mid_run_keeps_what_is_done(
     with pytest.raises(BadRowError) as caught:
         run(settings_of(small, late_damage, output=folder / "out.csv"), seen.append)
     assert str(caught.value) == (
-        f"{late_damage}, line 40000: 3 fields where there should be 2. Correct the line"
+        f"{late_damage}, line 40000: 3 fields where there should be 2. Correct the line, "
+        "or run it again with --bad-rows reject"
     )
     assert seen  # rows were on their way to the output already
     assert [path.name for path in folder.iterdir()] == ["out.csv.labelf"]

@@ -102,12 +102,13 @@ def test_a_sum_holds_the_models_and_the_seconds_of_both() -> None:
 
 
 def test_the_report_is_json_with_the_commonest_label_first() -> None:
-    timed = summary(TEXTS) + Summary(seconds=1.5)
+    timed = summary(TEXTS) + Summary(seconds=1.5, rejected=2)
     report = json.loads(json.dumps(timed.as_json()))
     assert report.pop("spent")["distinct_texts"] == 0
     assert report.pop("loading_seconds") == 0
     assert report == {
         "rows": 5,
+        "rejected": 2,
         "statuses": {"ok": 2, "truncated": 1, "empty": 1, "failed": 1},
         "seconds": 1.5,
         "models": {

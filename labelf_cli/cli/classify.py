@@ -8,6 +8,7 @@ import typer
 from labelf_cli.cli.logs import LogFormat, log_to_stderr
 from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
 from labelf_cli.formats import Format, Layout
+from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
 
 def classify(
@@ -36,7 +37,12 @@ def classify(
     delimiter: Annotated[
         str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV input.")
     ] = None,
-    encoding: Annotated[str, typer.Option(help="Of CSV and JSON Lines inputs.")] = "utf-8",
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Of CSV and JSON Lines inputs; else what a byte order mark says, else UTF-8."
+        ),
+    ] = None,
     no_header: Annotated[
         bool, typer.Option("--no-header", help="CSV inputs begin with data: column_1, column_2, …")
     ] = False,
@@ -59,6 +65,26 @@ def classify(
             "--restart", help="Throw away what an unfinished run of other settings has left."
         ),
     ] = False,
+    bad_rows: Annotated[
+        BadRowPolicy,
+        typer.Option(
+            help="A row that can't be read ends the run, or goes to the file of rejects. "
+            "JSON objects with new keys or values of another type are not bad: "
+            "what does not fit the columns goes to a column labelf.rest."
+        ),
+    ] = BadRowPolicy.FAIL,
+    max_rejects: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="More rejects than that end the run."),
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON Lines of file, line, offset, reason and bytes of each rejected row; "
+            "OUT.rejects.jsonl if not given.",
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON.")
     ] = None,
@@ -79,6 +105,7 @@ def classify(
         check_report,
         show_progress,
         show_summary,
+        show_that_nothing_was_usable,
         write_report,
     )
     from labelf_cli.config import load_config
@@ -105,6 +132,9 @@ def classify(
         limit=limit,
         cache=cache,
         restart=restart,
+        bad_rows=bad_rows,
+        max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
+        rejects=rejects,
     )
     with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
         summary = run(settings, progress)
@@ -112,4 +142,6 @@ def classify(
         write_report(report, summary)
     if not quiet:
         show_summary(summary, log_format)
-    raise typer.Exit(3 if summary.statuses["failed"] else 0)
+    if summary.rejected and not summary.rows:
+        show_that_nothing_was_usable(summary, settings.rejects_file)
+    raise typer.Exit(3 if summary.statuses["failed"] or summary.rejected else 0)

@@ -83,6 +83,8 @@ def show_summary(summary: Summary, log_format: LogFormat = LogFormat.TEXT) -> No
     rate = summary.rows / summary.seconds if summary.seconds else 0
     done = f"{summary.rows:,} rows in {summary.seconds:.1f} s ({rate:,.0f}/s)"
     console.print(f"{done}: {statuses}" if statuses else done)
+    if summary.rejected:
+        console.print(f"{summary.rejected:,} rows rejected")
     for name, counts in summary.labels.items():
         console.print(_shares(name, counts.most_common(), sum(counts.values())))
 
@@ -100,6 +102,15 @@ def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> Rend
     rest = counts[_SHOWN_LABELS:]
     more = Text(f"… and {len(rest)} more labels", style="dim") if rest else Text("")
     return Group(table, more)
+
+
+def show_that_nothing_was_usable(summary: Summary, rejects: Path) -> None:
+    """That the inputs seem to be something else than was said, on stderr, even when quiet."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"not one row could be read, {summary.rejected:,} were rejected: {rejects} says why. "
+        "Check --delimiter, --encoding and --input-format",
+        markup=False,
+    )
 
 
 def check_report(path: Path) -> None:

@@ -30,6 +30,7 @@ from labelf_cli.graphs.precision import Precision
 from labelf_cli.made_up import made_up_texts
 from labelf_cli.sinks.folder import drafted, require_free
 from labelf_cli.sources.interface import ReadOptions
+from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.tuner import Course, Progress, Trial, open_model, tune
 
@@ -146,7 +147,7 @@ def _own_texts(settings: OptimizeSettings) -> list[str]:
     # As towards CSV: every value is text.
     source = Inputs(names, format_, ReadOptions(settings.text_columns, Format.CSV))
     texts: list[str] = []
-    for batch in source.batches():
+    for batch in source.batches(FailOnBadRows()):
         found = batch.column(batch.num_columns - 1).drop_null()
         blank = pc.equal(pc.utf8_trim_whitespace(found), "")
         texts += found.filter(pc.invert(blank)).to_pylist()

@@ -22,6 +22,7 @@ from labelf_cli.chunk import TEXT
 from labelf_cli.errors import InputError, OutputError
 from labelf_cli.formats import Format
 from labelf_cli.sources.interface import ReadOptions, require_columns
+from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.training.bag import BagOfSubwords
 from labelf_cli.training.head import EncoderHead
@@ -144,7 +145,7 @@ def _read(settings: TrainSettings) -> tuple[list[str], dict[str, list[str | None
     # As towards CSV: every value is text.
     source = Inputs(names, format_, ReadOptions(settings.text_columns, Format.CSV))
     require_columns(source.names, settings.label_columns, names[0], "--label-column")
-    batches = list(source.batches())
+    batches = list(source.batches(FailOnBadRows()))
     table = pa.Table.from_batches(batches) if batches else source.schema.empty_table()
     if batches:
         trimmed = pc.fill_null(pc.utf8_trim_whitespace(table[TEXT]), "")

@@ -13,7 +13,7 @@ from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format, compression_of
 from labelf_cli.journal import Fingerprint, Journal
-from labelf_cli.sinks.files import Output, open_output
+from labelf_cli.sinks.files import Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sinks.part import Part
 from labelf_cli.summary import Summary
@@ -60,10 +60,12 @@ class Destination(ABC):
     Attributes:
         done: positions of the input's rows that an earlier run has answered, in order.
         summary: what happened to them.
+        folder: the work folder; None where there is none.
     """
 
     done: tuple[range, ...] = ()
     summary = Summary()
+    folder: Path | None = None
 
     @abstractmethod
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -131,6 +133,7 @@ class Journalled(Destination):
             durable: how it outlives the run.
         """
         self._journal, self._path, self._table = journal, path, table
+        self.folder = journal.folder
         self._disk, self._part_seconds = durable.disk, durable.part_seconds
         self._part: Part | None = None
         self._is_open = True
@@ -220,7 +223,7 @@ def open_destination(table: Table, durable: Durable) -> Destination:
             earlier one has another fingerprint.
     """
     path = table.path
-    if path is None or (path.exists() and not (path.is_file() or path.is_dir())):
+    if path is None or is_device(path):
         return Straight(open_output(path), table)
     if path.is_dir():
         raise OutputError("a folder", where=path, todo="Name a file with -o")

@@ -30,17 +30,18 @@ class Output(ABC):
 class FileOutput(Output):
     """A file that takes its name by one rename at the end."""
 
-    def __init__(self, path: Path) -> None:
-        """Create a file beside the final one.
+    def __init__(self, path: Path, option: str = "-o", draft_in: Path | None = None) -> None:
+        """Create a file beside the final one, or in a folder of the same file system.
 
         Raises:
             OutputError: the path is a folder.
             OSError: its folder is absent or can't be written to.
         """
         if path.is_dir():
-            raise OutputError("a folder", where=path, todo="Name a file with -o")
+            raise OutputError("a folder", where=path, todo=f"Name a file with {option}")
         self._path = path
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._draft = beside if draft_in is None else draft_in / f"{path.name}.tmp"
         self._file = self._draft.open("wb")
         compression = compression_of(path.name)
         self.stream = (
@@ -76,8 +77,18 @@ class StreamOutput(Output):
         """Nothing to do."""
 
 
-def open_output(path: Path | None) -> Output:
+def is_device(path: Path) -> bool:
+    """Whether something stands there that is neither a file nor a folder."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def open_output(path: Path | None, option: str = "-o", *, draft_in: Path | None = None) -> Output:
     """Where the bytes go: a file, what is no regular file as it is, or stdout for None.
+
+    Args:
+        path: of the file.
+        option: that named it.
+        draft_in: folder in which the file is written before it gets its name; None for its own.
 
     Raises:
         OutputError: it can't be written to.
@@ -85,10 +96,10 @@ def open_output(path: Path | None) -> Output:
     if path is None:
         return StreamOutput(sys.stdout.buffer)
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
+        if is_device(path):
             return StreamOutput(path.open("wb"))
-        return FileOutput(path.resolve())
+        return FileOutput(path.resolve(), option, draft_in)
     except OSError as error:
         raise OutputError(
-            f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
+            f"can't be written ({error.strerror})", where=path, todo=f"Choose another {option}"
         ) from None

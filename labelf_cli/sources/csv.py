@@ -2,7 +2,8 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.csv
@@ -11,16 +12,23 @@ from labelf_cli.chunk import with_text
 from labelf_cli.errors import BadRowError, InputError, UsageError
 from labelf_cli.formats import Format
 from labelf_cli.sources.files import ByteInput
-from labelf_cli.sources.interface import ByteSource, ReadOptions, require_columns
+from labelf_cli.sources.interface import SAY_ENCODING, ByteSource, ReadOptions, require_columns
+from labelf_cli.sources.records import Cursor, Piece, Records, Splitter
+from labelf_cli.sources.rejects import BadRows, Reject
 
-_LF = b"\n"
-_SAY_ENCODING = "Name the file's encoding with --encoding"
+_USUAL_DELIMITERS = {
+    ",": "',': say --delimiter ','",
+    ";": "';': say --delimiter ';'",
+    "|": "'|': say --delimiter '|'",
+    "\t": "tabs: say --input-format tsv",
+}
 
 
 class CsvSource(ByteSource):
     """A CSV file by RFC 4180, with any delimiter; no value is guessed to be anything but text.
 
-    A field without a character is null, a quoted empty one is the empty text.
+    A field without a character is null, a quoted empty one is the empty text. A row is bad where
+    its quotes, the number of its fields or its bytes are.
     """
 
     def __init__(self, data: ByteInput, format_: Format, options: ReadOptions) -> None:
@@ -37,11 +45,12 @@ class CsvSource(ByteSource):
                 where="--delimiter",
                 todo="Give one ASCII character that is neither a quote nor a line end",
             )
-        self._records = _Records(self._delimiter)
+        self._records = Records(self._delimiter)
         first = self._first_record()
         self.names = tuple(
             first if options.header else (f"column_{i + 1}" for i in range(len(first)))
         )
+        self._suspect_delimiter()
         require_columns(self.names, options.text_columns, data.name)
         self.schema = pa.schema([(name, pa.string()) for name in self.names])
 
@@ -51,7 +60,7 @@ class CsvSource(ByteSource):
         record = head[: self._records.first_end(head)]
         where = f"{self._data.name}, line 1"
         if not record and content:
-            raise InputError("a quoted field is never closed", where=where)
+            raise InputError(self._records.fault(head, 0, is_all=True), where=where)
         if not record.strip(b"\r\n"):
             if self._options.header or not content:
                 raise InputError("there is no header line", where=self._data.name)
@@ -59,49 +68,110 @@ class CsvSource(ByteSource):
         try:
             return list(self._read(record, None).column_names)
         except UnicodeDecodeError as error:
-            raise InputError(_not_utf8(error), where=where, todo=_SAY_ENCODING) from None
+            raise InputError(self._not_text(error), where=where, todo=SAY_ENCODING) from None
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def _suspect_delimiter(self) -> None:
+        """Name the delimiter that a header of one field seems to have."""
+        wanted = self._options.text_columns
+        if len(self.names) > 1 or not wanted or wanted[0] in self.names:
+            return
+        (name,) = self.names
+        likely = max(_USUAL_DELIMITERS, key=name.count)
+        if likely in name:
+            raise InputError(
+                f"no column '{wanted[0]}'",
+                where=self._data.name,
+                todo=f"It looks separated by {_USUAL_DELIMITERS[likely]}",
+            )
+
+    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
         """See ``Source.batches``."""
-        line = 1
         skip = self._options.header
-        for block in self._whole_records():
-            begin = self._records.first_end(block) if skip else 0
-            line += block.count(b"\n", 0, begin)
-            for batch in self._parse(block[begin:], line).to_batches():
-                yield with_text(batch, self._options.text_columns)
-            line += block.count(b"\n", begin)
-            skip = False
+        for pieces in Splitter(self._records).pieces(self._data.blocks()):
+            if skip and pieces:
+                pieces[0] = self._without_header(pieces[0].content)
+                skip = False
+            before, after, bad = self._sorted_out(pieces)
+            yield from self._batches_of(before)
+            for piece in bad:
+                bad_rows.add(self._reject(piece))
+            yield from self._batches_of(after)
 
-    def _whole_records(self) -> Iterator[bytes]:
-        """The file in blocks that end where a record ends, with its line end."""
-        held = b""
-        line = 1
-        for block in self._data.blocks():
-            held += block
-            end = self._records.last_end(held)
-            if end:
-                yield held[:end]
-                line += held.count(b"\n", 0, end)
-                held = held[end:]
-        if held:
-            if self._records.last_end(held + b"\n") <= len(held):
-                raise BadRowError(
-                    "a quoted field is never closed", where=f"{self._data.name}, line {line}"
-                )
-            yield held + b"\n"
+    def _without_header(self, first: bytes) -> Piece:
+        cursor, end = Cursor(), self._records.first_end(first)
+        cursor.advance(first[:end])
+        return cursor.advance(first[end:])
 
-    def _parse(self, block: bytes, line: int) -> pa.Table:
-        """Parse whole records; ``line`` is that of the first."""
+    def _batches_of(self, table: pa.Table) -> Iterator[pa.RecordBatch]:
+        for batch in table.to_batches():
+            yield with_text(batch, self._options.text_columns)
+
+    def _sorted_out(self, pieces: list[Piece]) -> tuple[pa.Table, pa.Table, list[Piece]]:
+        """The rows before the first bad one, those behind it, and the bad ones."""
+        try:
+            return self._around_bad(pieces)
+        except pa.ArrowInvalid:
+            pieces = [one for piece in pieces for one in self._looked_through(piece)]
+        try:
+            return self._around_bad(pieces)
+        except pa.ArrowInvalid as error:
+            where = f"{self._data.name}, after line {pieces[0].line}"
+            raise BadRowError(str(error), where=where) from None
+
+    def _around_bad(self, pieces: list[Piece]) -> tuple[pa.Table, pa.Table, list[Piece]]:
+        bad = [piece for piece in pieces if piece.fault]
+        first = pieces.index(bad[0]) if bad else len(pieces)
+        return self._parse(pieces[:first]), self._parse(pieces[first:]), bad
+
+    def _looked_through(self, piece: Piece) -> Iterator[Piece]:
+        """The bad records of a piece, and the good ones between them."""
+        if piece.fault:
+            yield piece
+            return
+        cursor, done = Cursor(piece.line, piece.offset), 0
+        for begin, end, fault in self._faults(piece.content):
+            yield cursor.advance(piece.content[done:begin])
+            yield cursor.advance(piece.content[begin:end], fault)
+            done = end
+        yield cursor.advance(piece.content[done:])
+
+    def _faults(self, block: bytes) -> Iterator[tuple[int, int, str]]:
+        """Where bad records begin and end, and what is wrong with them."""
+        width, begin = len(self.names), 0
+        bad = _first_bad_byte(block, 0)
+        while begin < len(block):
+            end = self._records.end_of_rows(block, begin, width)
+            if bad is not None and bad.start < end:
+                begin, end = self._records.around(block, begin, bad.start)
+                yield begin, end, self._not_text(bad)
+            elif end < len(block):
+                begin, end = self._records.around(block, end, end)
+                record = block[begin:end]
+                fault = f"{self._records.width(record)} fields where there should be {width}"
+                end = begin + self._records.swallowing_line(record, width)
+                yield begin, end, fault
+            begin = end
+            if bad is not None and bad.start < begin:
+                bad = _first_bad_byte(block, begin)
+
+    def _reject(self, piece: Piece) -> Reject:
+        raw = piece.content.removesuffix(b"\n").removesuffix(b"\r")
+        found = Reject(
+            self._data.name, piece.line, piece.offset + self._data.mark, piece.fault, raw
+        )
+        bad = _first_bad_byte(raw, 0)
+        is_of_bytes = bad is not None and self._not_text(bad) == piece.fault
+        return replace(found, todo=SAY_ENCODING) if is_of_bytes else found
+
+    def _parse(self, pieces: Iterable[Piece]) -> pa.Table:
+        """The rows of whole records; lines that are none are left out."""
+        block = b"".join(piece.content for piece in pieces if not piece.fault)
         if not block.strip(b"\r\n"):  # which Arrow takes for no table at all
             count = len(block.splitlines()) if len(self.names) == 1 else 0
             return pa.table([pa.nulls(count, pa.string())] * len(self.names), schema=self.schema)
         if block.startswith(codecs.BOM_UTF8):  # in mid-file it belongs to a value
             block = codecs.BOM_UTF8 + block
-        try:
-            return self._read(block, self.schema)
-        except pa.ArrowInvalid as error:
-            raise self._explain(block, line, error) from None
+        return self._read(block, self.schema)
 
     def _read(self, block: bytes, schema: pa.Schema | None) -> pa.Table:
         """Let Arrow parse records; without a schema the first one names the columns."""
@@ -123,58 +193,11 @@ class CsvSource(ByteSource):
             ),
         )
 
-    def _explain(self, block: bytes, line: int, error: pa.ArrowInvalid) -> BadRowError:
-        """Find the record that Arrow stumbled over."""
-        try:
-            block.decode()
-        except UnicodeDecodeError as bad:
-            where = f"{self._data.name}, line {line + block.count(_LF, 0, bad.start)}"
-            return BadRowError(_not_utf8(bad), where=where, todo=_SAY_ENCODING)
-        for begin, fields in self._records.widths(block):
-            if fields not in (len(self.names), 0):
-                line += block.count(b"\n", 0, begin)
-                return BadRowError(
-                    f"{fields} fields where there should be {len(self.names)}",
-                    where=f"{self._data.name}, line {line}",
-                    todo="Correct the line",
-                )
-        return BadRowError(str(error), where=f"{self._data.name}, after line {line}")
 
-
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    return f"byte 0x{error.object[error.start]:02x} is not valid UTF-8"
-
-
-class _Records:
-    """Finds where records end; quotes are read as Arrow reads them, at a field's beginning."""
-
-    def __init__(self, delimiter: str) -> None:
-        d = re.escape(delimiter.encode())
-        quoted = rb'"(?:[^"]++|"")*+"[^' + d + rb"\r\n]*+"
-        plain = rb'[^"' + d + rb"\r\n][^" + d + rb"\r\n]*+"
-        one = rb"(?:" + quoted + rb"|" + plain + rb")?"
-        record = one + rb"(?:" + d + one + rb")*+"
-        self._delimiter = delimiter.encode()
-        self._quoted = re.compile(rb"(?:^|(?<=" + d + rb'))"(?:[^"]++|"")*+"')
-        self._one = re.compile(record + rb"(?:\r\n?|\n)")
-        # A lone CR ends a record too, but only once the next byte shows that it is alone.
-        self._many = re.compile(rb"(?:" + record + rb"(?:\r\n|\n|\r(?=[^\n])))*+")
-
-    def first_end(self, block: bytes) -> int:
-        """Where the first record ends, its line end included; 0 if it does not."""
-        found = self._one.match(block)
-        return found.end() if found else 0
-
-    def last_end(self, block: bytes) -> int:
-        """Where the last whole record ends; 0 if there is none."""
-        if b'"' not in block and (end := block.rfind(b"\n") + 1):
-            return end
-        found = self._many.match(block)
-        return found.end() if found else 0
-
-    def widths(self, block: bytes) -> Iterator[tuple[int, int]]:
-        """Where each record begins, and how many fields it has; 0 for an empty line."""
-        for found in self._one.finditer(block):
-            record = found[0].rstrip(b"\r\n")
-            delimiters = self._quoted.sub(b"", record).count(self._delimiter)
-            yield found.start(), delimiters + 1 if record else 0
+def _first_bad_byte(block: bytes, begin: int) -> UnicodeDecodeError | None:
+    """The first byte from ``begin`` on that is not valid UTF-8."""
+    try:
+        codecs.utf_8_decode(memoryview(block)[begin:], "strict", True)
+    except UnicodeDecodeError as error:
+        return UnicodeDecodeError("utf-8", block, begin + error.start, begin + error.end, "")
+    return None

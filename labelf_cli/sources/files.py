@@ -1,6 +1,5 @@
 """Where the bytes of an input come from: files, globs, stdin; decompressed, and in UTF-8."""
 
-import codecs
 import glob
 import sys
 import tempfile
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.formats import compression_of
+from labelf_cli.sources.encodings import begun, encoding_of, in_utf8, known_encoding, without_mark
 
 PREFIX_BYTES = 4 << 20
 """What is looked at before the run: column names, and the types of JSON values."""
@@ -55,10 +55,12 @@ class ByteInput:
         name: as messages give it.
         size: of the file as it lies on disk, in bytes; None for stdin.
         position: how many of them ``blocks`` has read.
+        encoding: of the text; its byte order mark may tell another one when it is read.
+        mark: length of the byte order mark that was left out, in UTF-8.
     """
 
-    def __init__(self, name: str, encoding: str = "utf-8") -> None:
-        """Name a file, or ``STDIN``.
+    def __init__(self, name: str, encoding: str | None = None) -> None:
+        """Name a file, or ``STDIN``; without an encoding the byte order mark tells it.
 
         Raises:
             InputError: there is no such encoding.
@@ -68,17 +70,15 @@ class ByteInput:
         self._looked_at = b""
         self.size = None if self._is_stdin else Path(name).stat().st_size
         self.position = 0
-        try:
-            self._encoding = codecs.lookup(encoding).name
-            "".encode(self._encoding)  # base64 and its like have no text on one side
-        except (LookupError, UnicodeError):
-            raise InputError(f"no encoding is named '{encoding}'", where="--encoding") from None
+        self._given_encoding = None if encoding is None else known_encoding(encoding)
+        self.encoding = self._given_encoding or "utf-8"
+        self.mark = 0
 
     def prefix(self) -> Prefix:
         """The first ``PREFIX_BYTES`` bytes, in UTF-8 without a byte order mark.
 
         Raises:
-            InputError: they can't be read, or are not in the file's encoding.
+            InputError: they can't be read.
         """
         if self._is_stdin:
             self._looked_at = self._looked_at or sys.stdin.buffer.read(PREFIX_BYTES)
@@ -90,16 +90,15 @@ class ByteInput:
                 except OSError as error:
                     raise InputError(f"can't be read ({error})", where=self.name) from None
         is_whole = len(content) < PREFIX_BYTES
-        try:
-            return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
-        except BadRowError as error:
-            raise InputError(error.what, where=error.where, todo=error.todo) from None
+        return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
 
     def blocks(self) -> Iterator[bytes]:
         """All bytes, in UTF-8 without a byte order mark, in blocks.
 
+        Characters that are not valid in the file's encoding become bytes that are not valid UTF-8.
+
         Raises:
-            BadRowError: the file ends in mid-stream or is not in its encoding.
+            BadRowError: the file ends in mid-stream.
         """
         return self._in_utf8(self.raw_blocks())
 
@@ -143,26 +142,7 @@ class ByteInput:
             raise BadRowError(f"can't be read further ({error})", where=self.name) from None
 
     def _in_utf8(self, blocks: Iterable[bytes], *, final: bool = True) -> Iterator[bytes]:
-        if self._encoding in ("utf-8", "utf-8-sig", "ascii"):
-            return _without_mark(blocks)
-        return _without_mark(self._transcoded(blocks, final=final))
-
-    def _transcoded(self, blocks: Iterable[bytes], *, final: bool) -> Iterator[bytes]:
-        decoder = codecs.getincrementaldecoder(self._encoding)()
-        try:
-            for block in blocks:
-                yield decoder.decode(block).encode()
-            yield decoder.decode(b"", final=final).encode()
-        except UnicodeError as error:
-            reason = error.reason if isinstance(error, UnicodeDecodeError) else error
-            raise BadRowError(
-                f"not valid {self._encoding} ({reason})",
-                where=self.name,
-                todo="Check --encoding",
-            ) from None
-
-
-def _without_mark(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """UTF-8 as it is, less its byte order mark; what is not valid is found with its line later."""
-    for number, block in enumerate(filter(None, blocks)):
-        yield block if number else block.removeprefix(codecs.BOM_UTF8)
+        head, rest = begun(blocks)
+        self.encoding = encoding_of(head, self._given_encoding)
+        self.mark, text = without_mark(in_utf8(rest, self.encoding, final=final))
+        yield from text

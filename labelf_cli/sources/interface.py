@@ -9,6 +9,7 @@ import pyarrow as pa
 from labelf_cli.errors import InputError
 from labelf_cli.formats import Format
 from labelf_cli.sources.files import ByteInput
+from labelf_cli.sources.rejects import BadRows
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,18 @@ class ReadOptions:
         text_columns: what is classified; several are joined by a newline.
         output_format: where the rows go, since it decides how JSON values are kept.
         delimiter: between fields; None for the format's own.
-        encoding: of text files, as Python names it.
+        encoding: of text files, as Python names it; None for what the byte order mark says.
         header: whether the first record of a CSV file names its columns.
     """
 
     text_columns: tuple[str, ...]
     output_format: Format
     delimiter: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
     header: bool = True
+
+
+SAY_ENCODING = "Name the file's encoding with --encoding"
 
 
 class Source(ABC):
@@ -52,11 +56,14 @@ class Source(ABC):
         """How much of it is read."""
 
     @abstractmethod
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
         """Yield the rows: the columns of ``schema`` and the text (see ``chunk.with_text``).
 
+        Rows that can't be read go to ``bad_rows``; which ones depends on the input alone. The rows
+        before the first of them come before it does.
+
         Raises:
-            BadRowError: a row can't be read.
+            BadRowError: nothing more can be read.
         """
 
 
@@ -75,6 +82,12 @@ class ByteSource(Source):
     def position(self) -> int:
         """Bytes that were read from disk."""
         return self._data.position
+
+    def _not_text(self, error: UnicodeDecodeError) -> str:
+        """What is wrong with bytes that are not valid UTF-8."""
+        if self._data.encoding.startswith("utf-8") or self._data.encoding == "ascii":
+            return f"byte 0x{error.object[error.start]:02x} is not valid UTF-8"
+        return f"not valid {self._data.encoding}"
 
 
 def require_columns(

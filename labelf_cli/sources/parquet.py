@@ -9,6 +9,7 @@ from labelf_cli.chunk import with_text
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions, Source, require_columns
+from labelf_cli.sources.rejects import BadRows
 
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 1 << 20
@@ -48,8 +49,8 @@ class ParquetSource(Source):
         """Rows that were read."""
         return self._rows_read
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """See ``Source.batches``."""
+    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+        """See ``Source.batches``; what is damaged here can't be told row from row."""
         try:
             # Streamed by pages: a row group may be larger than memory.
             file = pq.ParquetFile(self._bytes, buffer_size=_BUFFER_BYTES, pre_buffer=False)
@@ -57,4 +58,5 @@ class ParquetSource(Source):
                 self._rows_read += batch.num_rows
                 yield with_text(batch, self._options.text_columns)
         except (OSError, pa.ArrowException) as error:
-            raise BadRowError(f"can't be read further ({error})", where=self._name) from None
+            where = f"{self._name}, after row {self._rows_read}"
+            raise BadRowError(f"can't be read further ({error})", where=where) from None

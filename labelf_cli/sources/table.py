@@ -11,6 +11,7 @@ from labelf_cli.sources.files import STDIN, ByteInput, expand
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
 from labelf_cli.sources.parquet import ParquetSource
+from labelf_cli.sources.rejects import BadRows
 
 
 class Inputs(Source):
@@ -46,10 +47,12 @@ class Inputs(Source):
         """See ``Source.position``."""
         return sum(source.position for source in self._sources)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
         """See ``Source.batches``."""
         for source in self._sources:
-            yield from source.batches()
+            for batch in source.batches(bad_rows):
+                bad_rows.read(batch.num_rows)
+                yield batch
 
 
 def _shown(source: Source) -> str:

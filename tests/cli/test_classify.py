@@ -445,7 +445,8 @@ def test_a_bad_line_is_named_and_leaves_no_output(
     done = labelf("classify", "in.csv", "-c", config, "-o", output)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == (
-        "error: in.csv, line 5: 3 fields where there should be 2. Correct the line\n"
+        "error: in.csv, line 5: 3 fields where there should be 2. Correct the line, "
+        "or run it again with --bad-rows reject\n"
     )
     assert [path.name for path in work.iterdir()] == ["in.csv"]
 

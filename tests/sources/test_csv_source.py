@@ -15,6 +15,7 @@ from labelf_cli.formats import Format
 from labelf_cli.sources.csv import CsvSource
 from labelf_cli.sources.files import STDIN, ByteInput, Prefix
 from labelf_cli.sources.interface import ReadOptions
+from labelf_cli.sources.rejects import FailOnBadRows
 
 OPTIONS = ReadOptions(("text",), Format.CSV)
 NO_HEADER = replace(OPTIONS, text_columns=("column_1",), header=False)
@@ -43,6 +44,9 @@ class Blocks(ByteInput):
             rest = rest[size:]
 
 
+OR_REJECT = ", or run it again with --bad-rows reject"
+
+
 def source(content: str | bytes, options: ReadOptions = OPTIONS, *sizes: int) -> CsvSource:
     content = content.encode() if isinstance(content, str) else content
     return CsvSource(Blocks(content, sizes or (1 << 20,)), Format.CSV, options)
@@ -51,7 +55,7 @@ def source(content: str | bytes, options: ReadOptions = OPTIONS, *sizes: int) ->
 def rows_of(table: CsvSource) -> list[Row]:
     """The rows that pass through, without the text column."""
     rows: list[Row] = []
-    for batch in table.batches():
+    for batch in table.batches(FailOnBadRows()):
         assert batch.schema.names[:-1] == table.schema.names
         rows += zip(*(column.to_pylist() for column in batch.columns[:-1]), strict=True)
     return rows
@@ -100,13 +104,13 @@ def test_quotes_within_a_field_are_literal() -> None:
 
 
 def test_the_text_is_the_last_column_and_its_own_one_stays() -> None:
-    (batch,) = source("text,id\na,1\n").batches()
+    (batch,) = source("text,id\na,1\n").batches(FailOnBadRows())
     assert batch.to_pydict() == {"text": ["a"], "id": ["1"], "labelf.text": ["a"]}
 
 
 def test_several_text_columns_are_joined_by_a_newline_and_nulls_left_out() -> None:
     options = replace(OPTIONS, text_columns=("subject", "body"))
-    (batch,) = source("subject,body\nhi,there\nhi,\n,there\n,\n", options).batches()
+    (batch,) = source("subject,body\nhi,there\nhi,\n,there\n,\n", options).batches(FailOnBadRows())
     assert batch.column("labelf.text").to_pylist() == ["hi\nthere", "hi", "there", None]
 
 
@@ -222,14 +226,15 @@ def test_a_row_with_too_few_or_many_fields_is_named(
 ) -> None:
     table = f'id,text\r\n1,"two\nlines"\n\n2,a\n{row}{end}'
     expected = f"calls.csv, line 6: {fields} fields where there should be 2. Correct the line"
-    assert message(table, size) == expected
+    assert message(table, size) == f"{expected}{OR_REJECT}"
 
 
 @pytest.mark.parametrize("size", BLOCK_SIZES)
 @pytest.mark.parametrize("rest", ['3,"never closed\n4,d\n', '"3\n\n', '3,"', '3,"closed""\n'])
 def test_a_quote_that_is_never_closed_is_named_where_it_opens(rest: str, size: int) -> None:
     table = f'id,text\n1,"two\nlines"\n2,b\n{rest}'
-    assert message(table, size) == "calls.csv, line 5: a quoted field is never closed"
+    expected = "calls.csv, line 5: a quoted field is never closed. Correct the line"
+    assert message(table, size) == f"{expected}{OR_REJECT}"
 
 
 NOT_UTF_8 = "byte 0xf6 is not valid UTF-8. Name the file's encoding with --encoding"
@@ -238,7 +243,7 @@ NOT_UTF_8 = "byte 0xf6 is not valid UTF-8. Name the file's encoding with --encod
 @pytest.mark.parametrize("size", BLOCK_SIZES)
 def test_bytes_that_are_not_utf_8_are_named(size: int) -> None:
     table = 'id,text\n1,"two\nlines"\n2,größe\n'.encode("latin-1")
-    assert message(table, size) == f"calls.csv, line 4: {NOT_UTF_8}"
+    assert message(table, size) == f"calls.csv, line 4: {NOT_UTF_8}{OR_REJECT}"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ randbytes = Random(0).randbytes
 class RawBlocks(ByteInput):
     """Bytes in memory that come from the disk in blocks of one size."""
 
-    def __init__(self, content: bytes, size: int, encoding: str) -> None:
+    def __init__(self, content: bytes, size: int, encoding: str | None) -> None:
         super().__init__(STDIN, encoding)
         self._content, self._block_size = content, size
 
@@ -149,11 +149,59 @@ def test_an_encoding_that_is_none_of_text_is_refused(tmp_path: Path, encoding: s
     assert str(error.value) == f"--encoding: no encoding is named '{encoding}'"
 
 
-def test_bytes_that_are_not_in_the_encoding_are_an_error(tmp_path: Path) -> None:
-    name = write(tmp_path / "calls.csv", "text\n".encode("utf-16")[:-1])
-    with pytest.raises(BadRowError) as error:
-        list(ByteInput(name, "utf-16").blocks())
-    assert str(error.value) == f"{name}: not valid utf-16 (truncated data). Check --encoding"
+BROKEN = [
+    ("utf-16-le", b"\x00\xd8"),  # half a pair
+    ("utf-16-be", b"\xdc\x00"),
+    ("utf-32-le", b"\xff\xff\xff\xff"),
+    ("gb18030", b"\xff"),
+    ("shift_jis", b"\x81"),
+    ("cp1252", b"\x81"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(("encoding", "bad"), BROKEN)
+def test_bytes_that_are_not_in_the_encoding_harm_only_their_line(
+    encoding: str, bad: bytes, size: int
+) -> None:
+    before, after = "text\na".encode(encoding), "\nb\n".encode(encoding)
+    data = RawBlocks(before + bad + after, size, encoding)
+    lines = b"".join(data.blocks()).split(b"\n")
+    assert (lines[0], lines[2:]) == (b"text", [b"b", b""])
+    with pytest.raises(UnicodeDecodeError):
+        lines[1].decode()
+
+
+def test_a_file_that_ends_within_a_character_ends_with_a_bad_line(tmp_path: Path) -> None:
+    name = write(tmp_path / "calls.csv", "text\na".encode("utf-16")[:-1])
+    *lines, last = b"".join(ByteInput(name).blocks()).split(b"\n")
+    assert lines == [b"text"]
+    with pytest.raises(UnicodeDecodeError):
+        last.decode()
+
+
+MARKS = {
+    "utf-8": codecs.BOM_UTF8,
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+    "utf-32-le": codecs.BOM_UTF32_LE,
+    "utf-32-be": codecs.BOM_UTF32_BE,
+}
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("content", ["", "a", "é😀\n"])
+@pytest.mark.parametrize("encoding", MARKS)
+def test_a_byte_order_mark_tells_the_encoding(encoding: str, content: str, size: int) -> None:
+    data = RawBlocks(MARKS[encoding] + content.encode(encoding), size, None)
+    assert b"".join(data.blocks()).decode() == content
+    assert (data.encoding, data.mark) == (encoding, 3)
+
+
+def test_the_encoding_that_is_given_counts_more_than_the_mark() -> None:
+    data = RawBlocks(codecs.BOM_UTF16_LE + b"a", 10, "latin-1")
+    assert b"".join(data.blocks()).decode() == "ÿþa"
+    assert (data.encoding, data.mark) == ("iso8859-1", 0)
 
 
 def test_stdin_gives_its_bytes_once_though_its_prefix_was_looked_at() -> None:
@@ -175,8 +223,9 @@ def test_parquet_is_read_from_stdin() -> None:
     code = (
         "from labelf_cli.formats import Format\n"
         "from labelf_cli.sources.interface import ReadOptions\n"
+        "from labelf_cli.sources.rejects import FailOnBadRows\n"
         "from labelf_cli.sources.table import Inputs\n"
         "table = Inputs(['-'], Format.PARQUET, ReadOptions(('text',), Format.CSV))\n"
-        "print([batch.column(0).to_pylist() for batch in table.batches()])"
+        "print([batch.column(0).to_pylist() for batch in table.batches(FailOnBadRows())])"
     )
     assert run_with_stdin(code, stream.getvalue().to_pybytes()) == "[['a', None, 'b']]"

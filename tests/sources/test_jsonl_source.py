@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from conftest import Kept
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from labelf_cli.formats import Format
 from labelf_cli.sources.files import STDIN, ByteInput, Prefix
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
+from labelf_cli.sources.rejects import BadRows, FailOnBadRows
 
 WHOLE = 1 << 20
 BLOCK_SIZES = (1, 2, 7, WHOLE)
@@ -54,9 +56,14 @@ class Found:
     texts: list[str | None]
 
 
-def read(data: ByteInput, towards: Format, text: tuple[str, ...] = ("text",)) -> Found:
+def read(
+    data: ByteInput,
+    towards: Format,
+    text: tuple[str, ...] = ("text",),
+    bad_rows: BadRows | None = None,
+) -> Found:
     source = JsonlSource(data, ReadOptions(text, towards), infer_schema([data], towards))
-    batches = list(source.batches())
+    batches = list(source.batches(bad_rows or FailOnBadRows()))
     table = pa.Table.from_batches([batch.select(source.schema.names) for batch in batches])
     texts = [text for batch in batches for text in batch.columns[-1].to_pylist()]
     assert table.schema == source.schema
@@ -189,22 +196,82 @@ def test_towards_parquet_no_number_changes(numbers: list[str]) -> None:
 
 def test_a_line_that_the_prefix_cuts_is_not_looked_at() -> None:
     data = Blocks(b'{"text": "a"}\n{"text": "b", "v": 1}\n', prefix=20)
-    assert infer_schema([data], Format.PARQUET).names == ["text"]
+    assert infer_schema([data], Format.PARQUET).names == ["text", "labelf.rest"]
 
 
+@pytest.mark.parametrize("size", [1, WHOLE])
 @pytest.mark.parametrize(
-    ("late", "what"),
+    ("late", "v", "rest"),
     [
-        (b'{"text": "b", "v": "x"}', "'v' is not int64 as before"),
-        (b'{"text": "b", "v": 1.5}', "'v' is not int64 as before"),
-        (b'{"text": "b", "v": 9223372036854775808}', "'v' is not int64 as before"),
-        (b'{"text": "b", "w": 1}', "the key 'w' is new here"),
+        ('"v": "x"', None, '{"v": "x"}'),
+        ('"v": 1.50', None, '{"v": 1.50}'),
+        ('"v": 9223372036854775808', None, '{"v": 9223372036854775808}'),
+        ('"v": 7, "w": null, "é": [1.0]', 7, '{"w": null, "é": [1.0]}'),
+        ('"w": {"v": true}, "v": false', None, '{"w": {"v": true}, "v": false}'),
+        ('"v": null', None, None),
     ],
 )
-def test_what_does_not_fit_the_columns_of_the_prefix_is_named(late: bytes, what: str) -> None:
-    first = b'{"text": "a", "v": 1}\n'
-    expected = f"calls.jsonl, line 3: {what}. Write JSON Lines to keep such rows"
-    assert message(first + b"\n" + late, Format.PARQUET, prefix=len(first)) == expected
+def test_what_does_not_fit_the_columns_of_the_prefix_is_the_rest(
+    late: str, v: int | None, rest: str | None, size: int
+) -> None:
+    first = '{"text": "a", "v": 1}\n'
+    content = f'{first}\n{{"text": "b", {late}}}\n'.encode()
+    found = read(Blocks(content, (size,), prefix=len(first)), Format.PARQUET)
+    assert found.columns == {"text": ["a", "b"], "v": [1, v], "labelf.rest": [None, rest]}
+    assert found.schema.types == [pa.string(), pa.int64(), pa.string()]
+
+
+def test_towards_csv_values_of_any_type_are_text_and_only_new_keys_the_rest() -> None:
+    first = '{"text": "a", "v": 1}\n'
+    late = '{"w": [2], "v": ["x"], "text": "b"}'
+    found = read(Blocks((first + late).encode(), prefix=len(first)), Format.CSV)
+    assert found.columns == {
+        "text": ["a", "b"],
+        "v": ["1", '["x"]'],
+        "labelf.rest": [None, '{"w": [2]}'],
+    }
+
+
+def test_a_text_that_does_not_fit_its_column_is_still_the_text() -> None:
+    first = '{"text": 1}\n'
+    found = read(Blocks(f'{first}{{"text": "b"}}'.encode(), prefix=len(first)), Format.PARQUET)
+    assert found.columns == {"text": [1, None], "labelf.rest": [None, '{"text": "b"}']}
+    assert found.texts == ["1", "b"]
+
+
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+def test_there_is_no_rest_where_the_columns_come_from_the_whole_input(towards: Format) -> None:
+    assert "labelf.rest" not in read_text('{"text": "a"}\n{"w": 1}', towards).columns
+
+
+def test_a_key_with_the_name_of_the_rest_is_refused() -> None:
+    first = b'{"text": "a", "labelf.rest": "{}"}\n'
+    with pytest.raises(InputError) as error:
+        read(Blocks(first * 2, prefix=len(first)), Format.CSV)
+    expected = "calls.jsonl: two columns are named 'labelf.rest'. Rename one of them"
+    assert str(error.value) == expected
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["v", "w"]), VALUES), min_size=1, max_size=5),
+    st.lists(st.integers(1, 20), min_size=1, max_size=3),
+)
+def test_columns_and_rest_hold_all_of_an_object(
+    late: list[tuple[str, str]], sizes: list[int]
+) -> None:
+    first = '{"text": "a", "v": 1}\n'
+    lines = [f'{{"text": "b", "{key}": {value}}}' for key, value in late]
+    data = Blocks((first + "\n".join(lines)).encode(), sizes, prefix=len(first))
+    columns = read(data, Format.PARQUET).columns
+    for (key, value), v, rest in zip(
+        late, columns["v"][1:], columns["labelf.rest"][1:], strict=True
+    ):
+        if v is None:
+            left = parsed(rest or "{}")
+            assert isinstance(left, dict)
+            assert left.get(key) == parsed(value)
+        else:
+            assert (v, rest) == (int(value), None)
 
 
 def test_towards_json_lines_late_keys_and_kinds_pass() -> None:
@@ -213,43 +280,69 @@ def test_towards_json_lines_late_keys_and_kinds_pass() -> None:
     assert found.columns["labelf.object"] == [first, late]
 
 
-@pytest.mark.parametrize("size", [1, WHOLE])
+BAD_LINES = [
+    (b"[1]", "not a JSON object but an array"),
+    (b"1.10", "not a JSON object but the value 1.10"),
+    (b"null", "not a JSON object but the value null"),
+    (b"true", "not a JSON object but the value true"),
+    (b'{"text": "\xff"}', "byte 0xff is not valid UTF-8"),
+    (b"oops", "not valid JSON (Expecting value: line 1 column 1 (char 0))"),
+    (
+        b'{"text": "a',
+        "not valid JSON (Unterminated string starting at: line 1 column 10 (char 9))",
+    ),
+    (b'{"text": "a"} {}', "not valid JSON (Extra data: line 1 column 15 (char 14))"),
+    (b'{"text": ["a"]}', "'text' is not text but an array"),
+    (b'{"text": {"a": 1}}', "'text' is not text but an object"),
+    (b'{"text": "a", "v": ' + b"[" * 100_000, "JSON that is nested too deeply"),
+]
+
+
+@pytest.mark.parametrize("written", [(1, b""), (1, b"\n"), (7, b"\n"), (WHOLE, b"")])
 @pytest.mark.parametrize("prefix", [14, WHOLE])
-@pytest.mark.parametrize("end", [b"", b"\n"])
-@pytest.mark.parametrize(
-    ("line", "what"),
-    [
-        (b"[1]", "not a JSON object but an array"),
-        (b"1.10", "not a JSON object but the value 1.10"),
-        (b"null", "not a JSON object but the value null"),
-        (b"true", "not a JSON object but the value true"),
-        (b'{"text": "\xff"}', "byte 0xff is not valid UTF-8"),
-        (b"oops", "not valid JSON (Expecting value: line 1 column 1 (char 0))"),
-        (
-            b'{"text": "a',
-            "not valid JSON (Unterminated string starting at: line 1 column 10 (char 9))",
-        ),
-        (b'{"text": "a"} {}', "not valid JSON (Extra data: line 1 column 15 (char 14))"),
-    ],
-)
-def test_a_broken_line_is_named(line: bytes, what: str, end: bytes, prefix: int, size: int) -> None:
+@pytest.mark.parametrize("towards", TOWARDS_ALL)
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES, ids=lambda value: str(value)[:30])
+def test_a_bad_line_is_named(
+    line: bytes, reason: str, towards: Format, prefix: int, written: tuple[int, bytes]
+) -> None:
+    size, end = written
     content = b'{"text": "a"}\n\r\n\n' + line + end
-    assert message(content, Format.CSV, size, prefix) == f"calls.jsonl, line 4: {what}"
+    todo = "Name the file's encoding with --encoding" if "UTF-8" in reason else "Correct the line"
+    expected = f"calls.jsonl, line 4: {reason}. {todo}, or run it again with --bad-rows reject"
+    assert message(content, towards, size, prefix) == expected
 
 
+@pytest.mark.parametrize("size", [3, WHOLE])
 @pytest.mark.parametrize("towards", TOWARDS_ALL)
-def test_a_line_that_nests_too_deeply_is_named(towards: Format) -> None:
-    deep = b'{"text": "a", "v": ' + b"[" * 100_000
-    assert message(b"\n" + deep + b"\n", towards).startswith("calls.jsonl, line 2: ")
+def test_bad_lines_cost_only_themselves(towards: Format, size: int) -> None:
+    lines = [b'{"text": "0"}']
+    for number, (line, _) in enumerate(BAD_LINES, 1):
+        lines += [line, b'{"text": "%d"}' % number]
+    content = b"\n".join(lines) + b"\n"
+    bad_rows = Kept()
+    found = read(Blocks(content, (size,)), towards, bad_rows=bad_rows)
+    assert found.texts == [str(number) for number in range(len(BAD_LINES) + 1)]
+    offsets = [content.index(b"\n" + line + b"\n") + 1 for line, _ in BAD_LINES]
+    assert bad_rows.kept == [
+        (2 * number + 2, offset, reason, line)
+        for number, ((line, reason), offset) in enumerate(zip(BAD_LINES, offsets, strict=True))
+    ]
 
 
-@pytest.mark.parametrize("towards", TOWARDS_ALL)
-@pytest.mark.parametrize(("value", "kind"), [('["a"]', "an array"), ('{"a": 1}', "an object")])
-def test_a_nested_text_is_refused(towards: Format, value: str, kind: str) -> None:
-    expected = (
-        f"calls.jsonl, line 2: 'text' is not text but {kind}. Write JSON Lines to keep such rows"
-    )
-    assert message(f'{{"text": "a"}}\n{{"text": {value}}}'.encode(), towards) == expected
+def test_the_rows_before_a_bad_one_come_before_it_does() -> None:
+    data = Blocks(b'{"text": "a"}\noops\n{"text": "b"}\n')
+    source = JsonlSource(data, ReadOptions(("text",), Format.CSV), infer_schema([data], Format.CSV))
+    batches = source.batches(FailOnBadRows())
+    assert next(batches).num_rows == 1
+    with pytest.raises(BadRowError):
+        next(batches)
+
+
+@pytest.mark.parametrize("bad", [b"oops\n", b"[1]\n", b"\xff\n"])
+def test_an_input_of_bad_lines_alone_is_refused(bad: bytes) -> None:
+    with pytest.raises(InputError) as error:
+        infer_schema([Blocks(bad)], Format.CSV)
+    assert str(error.value) == "calls.jsonl: no JSON object in it"
 
 
 @pytest.mark.parametrize("towards", TOWARDS_ALL)

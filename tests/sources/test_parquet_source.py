@@ -13,6 +13,7 @@ from labelf_cli.formats import Format
 from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.parquet import ParquetSource
+from labelf_cli.sources.rejects import FailOnBadRows
 
 POINT = pa.struct([("x", pa.int8()), ("tags", pa.list_(pa.string()))])
 RICH = pa.table(
@@ -45,12 +46,16 @@ def written(path: Path, table: pa.Table, row_group_size: int | None = None) -> P
 
 def passed(source: ParquetSource) -> pa.Table:
     """The columns that pass, without the text column."""
-    batches = [batch.select(range(batch.num_columns - 1)) for batch in source.batches()]
+    batches = [
+        batch.select(range(batch.num_columns - 1)) for batch in source.batches(FailOnBadRows())
+    ]
     return pa.Table.from_batches(batches, source.schema)
 
 
 def texts(source: ParquetSource) -> list[str | None]:
-    return [text for batch in source.batches() for text in batch.columns[-1].to_pylist()]
+    return [
+        text for batch in source.batches(FailOnBadRows()) for text in batch.columns[-1].to_pylist()
+    ]
 
 
 def test_types_values_and_metadata_stay(tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ def test_a_row_group_is_not_read_at_once(tmp_path: Path) -> None:
     del table
     before = pa.total_allocated_bytes()
     source = open_parquet(path)
-    held = [pa.total_allocated_bytes() - before for _ in source.batches()]
+    held = [pa.total_allocated_bytes() - before for _ in source.batches(FailOnBadRows())]
     assert pq.read_metadata(path).num_row_groups == 1
     assert max(held) < nbytes / 4
 
@@ -141,4 +146,21 @@ def test_a_page_that_is_damaged_is_an_error_of_the_run(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadRowError) as error:
         texts(open_parquet(path))
-    assert str(error.value).startswith(f"{path}: can't be read further (")
+    assert str(error.value).startswith(f"{path}, after row 0: can't be read further (")
+
+
+def test_a_row_group_that_is_damaged_is_named_by_the_rows_before_it(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"{i:099}" for i in range(9000)]})
+    path = tmp_path / "calls.parquet"
+    pq.write_table(table, path, row_group_size=3000, compression="none", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    begin = pq.read_metadata(path).row_group(1).column(0).data_page_offset
+    content[begin : begin + 50] = b"\xff" * 50
+    path.write_bytes(content)
+    source = open_parquet(path)
+    with pytest.raises(BadRowError) as error:
+        texts(source)
+    assert str(error.value).startswith(
+        f"{path}, after row {source.position}: can't be read further ("
+    )
+    assert 0 < source.position <= 3000

@@ -10,6 +10,7 @@ from labelf_cli.chunk import recut
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.formats import Format
 from labelf_cli.sources.interface import ReadOptions
+from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
 
 OPTIONS = ReadOptions(("text",), Format.CSV)
@@ -35,7 +36,9 @@ def make(path: Path, content: bytes) -> str:
 
 
 def columns(inputs: Inputs) -> dict[str, list[str | None]]:
-    found: dict[str, list[str | None]] = pa.Table.from_batches(inputs.batches()).to_pydict()
+    found: dict[str, list[str | None]] = pa.Table.from_batches(
+        inputs.batches(FailOnBadRows())
+    ).to_pydict()
     return found
 
 
@@ -50,7 +53,7 @@ def test_inputs_are_read_one_after_the_other(files: dict[str, str], format_: For
 def test_the_position_ends_at_the_size_of_all(files: dict[str, str], format_: Format) -> None:
     inputs = Inputs([files[f"a.{format_}"]] * 3, format_, OPTIONS)
     assert inputs.position == 0
-    list(inputs.batches())
+    list(inputs.batches(FailOnBadRows()))
     alone = Inputs([files[f"a.{format_}"]], format_, OPTIONS).size
     assert alone is not None
     assert inputs.position == inputs.size == alone * 3
@@ -88,7 +91,7 @@ def test_parquet_inputs_may_differ_in_their_metadata(tmp_path: Path, files: dict
     table = pa.table({"text": ["z"], "id": ["3"]}, metadata={"origin": "elsewhere"})
     pq.write_table(table, other)
     inputs = Inputs([files["a.parquet"], str(other)], Format.PARQUET, OPTIONS)
-    (batch,) = recut(inputs.batches(), max_rows=10, max_bytes=100)
+    (batch,) = recut(inputs.batches(FailOnBadRows()), max_rows=10, max_bytes=100)
     assert batch.column("id").to_pylist() == ["1", "2", "3"]
 
 
@@ -110,9 +113,9 @@ def test_a_bad_row_is_named_with_the_file_it_is_in(tmp_path: Path, files: dict[s
     bad = make(tmp_path / "b.csv", b"text,id\nx,1\ny\n")
     inputs = Inputs([files["a.csv"], bad], Format.CSV, OPTIONS)
     with pytest.raises(BadRowError) as error:
-        list(inputs.batches())
+        list(inputs.batches(FailOnBadRows()))
     expected = f"{bad}, line 3: 1 fields where there should be 2. Correct the line"
-    assert str(error.value) == expected
+    assert str(error.value) == f"{expected}, or run it again with --bad-rows reject"
 
 
 def test_the_given_format_counts_more_than_suffixes(tmp_path: Path) -> None:
