@@ -78,7 +78,7 @@ class ByteInput:
         """The first ``PREFIX_BYTES`` bytes, in UTF-8 without a byte order mark.
 
         Raises:
-            InputError: they can't be read.
+            InputError: they can't be read, or lack the byte order mark that tells their encoding.
         """
         if self._is_stdin:
             self._looked_at = self._looked_at or sys.stdin.buffer.read(PREFIX_BYTES)
@@ -144,5 +144,11 @@ class ByteInput:
     def _in_utf8(self, blocks: Iterable[bytes], *, final: bool = True) -> Iterator[bytes]:
         head, rest = begun(blocks)
         self.encoding = encoding_of(head, self._given_encoding)
+        if head and self.encoding in ("utf-16", "utf-32"):
+            raise InputError(
+                f"no byte order mark tells which {self.encoding} it is",
+                where=self.name,
+                todo=f"Say --encoding {self.encoding}-le or {self.encoding}-be",
+            )
         self.mark, text = without_mark(in_utf8(rest, self.encoding, final=final))
         yield from text

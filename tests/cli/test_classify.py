@@ -244,6 +244,7 @@ def test_a_report_says_what_happened(labelf: Labelf, config: Path, work: Path) -
     labels = [row["m.label"] for row in rows if row["m.label"]]
     assert report == {
         "rows": 3,
+        "rejected": 0,
         "statuses": {"ok": 2, "empty": 1},
         "models": {
             "m": {"labels": {label: labels.count(label) for label in labels}, "unlabelled": 1}

@@ -198,6 +198,16 @@ def test_a_byte_order_mark_tells_the_encoding(encoding: str, content: str, size:
     assert (data.encoding, data.mark) == (encoding, 3)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_an_encoding_in_two_orders_needs_a_mark(encoding: str) -> None:
+    with pytest.raises(InputError) as error:
+        list(RawBlocks(b"text\n", 10, encoding).blocks())
+    assert str(error.value) == (
+        f"<stdin>: no byte order mark tells which {encoding} it is. "
+        f"Say --encoding {encoding}-le or {encoding}-be"
+    )
+
+
 def test_the_encoding_that_is_given_counts_more_than_the_mark() -> None:
     data = RawBlocks(codecs.BOM_UTF16_LE + b"a", 10, "latin-1")
     assert b"".join(data.blocks()).decode() == "ÿþa"
