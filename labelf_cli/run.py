@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from labelf_cli import fingerprint
+from labelf_cli.chunk import Chunk
 from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config
 from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
+from labelf_cli.predictions import Answers
 from labelf_cli.rows import Rows
-from labelf_cli.sinks.destination import Durable, Table, open_destination
+from labelf_cli.sinks.destination import Destination, Durable, Table, open_destination
 from labelf_cli.sinks.files import is_device, open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
@@ -126,42 +128,51 @@ def run(
     with Labeller.open(settings.config, settings.threads, settings.cache) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
-        try:
-            schema = columns.schema(source.schema, source.names)
-            durable = Durable(
-                _fingerprint(settings, names, labeller),
-                settings.restart,
-                disk or Disk(),
-                settings.part_seconds,
-            )
-            with open_destination(Table(settings.output, format_, schema), durable) as destination:
-                labeller.load()
-                rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
-                summary = destination.summary + Summary(loading=time.monotonic() - began)
-                with _bad_rows(settings, destination.folder) as bad_rows:
-                    for chunk, answers in labeller.label(rows.chunks(bad_rows)):
-                        started = time.thread_time()
-                        batch = columns.build(chunk.first_row, chunk.rows, answers)
-                        its = Summary.of(answers, [(group.name, group.rules) for group in groups])
-                        destination.write(chunk.positions, batch, its)
-                        wrote = Spent(writing=time.thread_time() - started)
-                        summary += its + Summary(spent=wrote)
-                        rows.answered(chunk)
-                        progress(Progress(summary.rows, rows.expected))
-                    if summary.rows != rows.count:  # law 2
-                        raise RunError(f"{rows.count} rows were read but {summary.rows} written")
-                    bad_rows.finish(rows.count)
-                    summary += Summary(rejected=bad_rows.count)
-                destination.publish()
-        except BrokenPipeError:
-            raise
-        except OSError as error:  # the sources name their own
-            raise WriteError(
-                f"can't be written ({error.strerror or error})",
-                where=settings.output or "stdout",
-                todo="Mend that and run the same command again",
-            ) from error
-    return summary + Summary(seconds=time.monotonic() - began, spent=Spent(reading=rows.seconds))
+        table = Table(settings.output, format_, columns.schema(source.schema, source.names))
+        durable = _durable(settings, names, labeller, disk or Disk())
+        with _named_errors(settings), open_destination(table, durable) as destination:
+            labeller.load()
+            rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
+            summary = destination.summary + Summary(loading=time.monotonic() - began)
+            with _bad_rows(settings, destination.folder) as bad_rows:
+                for chunk, answers in labeller.label(rows.chunks(bad_rows)):
+                    summary += _write(chunk, answers, columns, destination)
+                    rows.answered(chunk)
+                    progress(Progress(summary.rows, rows.expected))
+                if summary.rows != rows.count:  # law 2
+                    raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+                bad_rows.finish(rows.count)
+            destination.publish()
+    took = Summary(
+        seconds=time.monotonic() - began,
+        rejected=bad_rows.count,
+        spent=Spent(reading=rows.seconds),
+    )
+    return summary + took
+
+
+def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destination) -> Summary:
+    """Write the answers to a chunk, and count them."""
+    began = time.thread_time()
+    batch = columns.build(chunk.first_row, chunk.rows, answers)
+    summary = Summary.of(answers, [(group.name, group.rules) for group in columns.groups])
+    destination.write(chunk.positions, batch, summary)
+    return summary + Summary(spent=Spent(writing=time.thread_time() - began))
+
+
+@contextmanager
+def _named_errors(settings: RunSettings) -> Iterator[None]:
+    """Errors of the output's file system name the output; the sources name their own."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"can't be written ({error.strerror or error})",
+            where=settings.output or "stdout",
+            todo="Mend that and run the same command again",
+        ) from error
 
 
 @contextmanager
@@ -218,21 +229,22 @@ def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
     return Inputs(names, format_, options), names, output_format
 
 
-def _fingerprint(settings: RunSettings, names: list[str], labeller: Labeller) -> dict[str, Any]:
-    """All that decides the bytes of the output."""
-    if STDIN in names or settings.output is None:
-        return {}  # nothing is gone on with
-    return {
-        "versions": fingerprint.of_versions(),
-        "inputs": [fingerprint.of_input(name) for name in names],
-        "models": fingerprint.of_models(labeller.models, labeller.digests),
-        "text columns": settings.text_columns or settings.config.input.text_column,
-        "input format": settings.input_format,
-        "output format": settings.output_format,
-        "delimiter": settings.delimiter,
-        "encoding": settings.encoding,
-        "header": settings.header,
-        "layout": settings.layout,
-        "separator": settings.separator,
-        "limit": settings.limit,
-    }
+def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: Disk) -> Durable:
+    """How the run is gone on with, and all that decides the bytes of its output."""
+    decides: dict[str, Any] = {}
+    if STDIN not in names and settings.output is not None:
+        decides = {
+            "versions": fingerprint.of_versions(),
+            "inputs": [fingerprint.of_input(name) for name in names],
+            "models": fingerprint.of_models(labeller.models, labeller.digests),
+            "text columns": settings.text_columns or settings.config.input.text_column,
+            "input format": settings.input_format,
+            "output format": settings.output_format,
+            "delimiter": settings.delimiter,
+            "encoding": settings.encoding,
+            "header": settings.header,
+            "layout": settings.layout,
+            "separator": settings.separator,
+            "limit": settings.limit,
+        }
+    return Durable(decides, settings.restart, disk, settings.part_seconds)

@@ -558,25 +558,28 @@ def test_a_closed_pipe_ends_the_run_quietly(long_table: Path) -> None:
     ("signum", "code", "message"),
     [(signal.SIGINT, 130, b"interrupted\n"), (signal.SIGTERM, 143, b"")],
 )
-def test_a_signal_in_mid_run_leaves_nothing_behind(
+def test_a_run_that_a_signal_ends_goes_on_with_the_same_command(
     signum: signal.Signals, code: int, message: bytes, long_table: Path, work: Path
 ) -> None:
+    command = [*COMMAND, str(long_table), "-c", str(CONFIG), "--model", "product", "-q"]
+    subprocess.run([*command, "-o", "whole.csv"], cwd=work, check=True)
     process = subprocess.Popen(
-        [*COMMAND, str(long_table), "-c", str(CONFIG), "-o", "out.csv", "--chunk-rows", "500"],
-        cwd=work,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [*command, "-o", "out.csv"], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     end = time.monotonic() + 60
-    while not any(path.stat().st_size for path in work.iterdir()):
+    while not any(work.glob("out.csv.labelf/0*.json")):
         assert time.monotonic() < end, "no row was written"
         assert process.poll() is None, "the run is over already"
         time.sleep(0.01)
-    assert [path.name for path in work.iterdir()] != ["out.csv"]
+    sent = time.monotonic()
     process.send_signal(signum)
     stdout, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 2
     assert (process.returncode, stdout, stderr) == (code, b"", message)
-    assert list(work.iterdir()) == []
+    assert sorted(path.name for path in work.iterdir()) == ["out.csv.labelf", "whole.csv"]
+    subprocess.run([*command, "-o", "out.csv"], cwd=work, check=True)
+    assert (work / "out.csv").read_bytes() == (work / "whole.csv").read_bytes()
+    assert sorted(path.name for path in work.iterdir()) == ["out.csv", "whole.csv"]
 
 
 def test_a_signal_that_a_library_swallows_ends_the_run_all_the_same(
