@@ -10,8 +10,11 @@ from labelf_cli.sources.interface import Source
 from labelf_cli.sources.rejects import BadRows
 
 CHUNK_BYTES = 4 << 20
-_LEAST_ROWS, _CHUNK_SECONDS = 32, 1.0
-"""A chunk is meant to take about a second, so that no more is lost when the run dies."""
+_LEAST_ROWS, _CHUNK_SECONDS = 64, 2.0
+"""A chunk is meant to take two seconds: longer ones need less padding, but a crash costs one.
+
+Tweets lose 3% to padding at 128 rows a chunk against 400, transcripts 2% at 64.
+"""
 
 
 class Rows:
