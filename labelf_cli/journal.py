@@ -99,14 +99,15 @@ class Journal:
         self.entries: list[Entry] = []
         self.keeps = False
         disk.make_folder(self.folder)
-        self._lock = Lock.acquire(self.folder / _LOCK)
-        if self._lock is None:
+        lock = Lock.acquire(self.folder / _LOCK)
+        if lock is None:
             pid = Lock.holder(self.folder / _LOCK)
             raise OutputError(
                 f"another run is writing it (pid {pid})",
                 where=output,
                 todo="Wait for it, or choose another -o",
             )
+        self._lock = lock
 
     def resume(self, fingerprint: Fingerprint, *, restart: bool) -> None:
         """Find what an earlier run of the same fingerprint left, and remove the rest.
@@ -163,6 +164,17 @@ class Journal:
         except FileNotFoundError:
             return None
 
+    @property
+    def done(self) -> tuple[range, ...]:
+        """Positions of the rows in all parts, in order; parts that meet make one range."""
+        ranges: list[range] = []
+        for entry in self.entries:
+            start = entry.first_row
+            if ranges and ranges[-1].stop == start:
+                start = ranges.pop().start
+            ranges.append(range(start, entry.first_row + entry.rows))
+        return tuple(ranges)
+
     def part(self, entry: Entry) -> Path:
         """The file of a part."""
         return self.folder / f"{entry.name}{_PART}"
@@ -191,7 +203,6 @@ class Journal:
 
     def release(self) -> None:
         """Let others work on the output; all stays as it is."""
-        assert self._lock is not None
         self._lock.release()
 
 

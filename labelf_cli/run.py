@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def run(
         columns = Columns(groups, settings.layout, settings.separator)
         table = Table(settings.output, format_, columns.schema(source.schema, source.names))
         durable = _durable(settings, names, labeller, disk or Disk())
-        with _named_errors(settings), open_destination(table, durable) as destination:
+        with _named_errors(settings), closing(open_destination(table, durable)) as destination:
             labeller.load()
             rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
             summary = destination.summary + Summary(loading=time.monotonic() - began)

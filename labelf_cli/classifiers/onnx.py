@@ -44,7 +44,7 @@ class OnnxClassifier(Group):
 
     @property
     def is_cut(self) -> bool:
-        """Whether its graph, once loaded, is cut to the first token (see ``TextGraph``)."""
+        """Whether its graph is cut to the first token (see ``TextGraph``)."""
         return self._graph.is_cut
 
     @property

@@ -21,7 +21,6 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
 }
 
-
 _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 """Types of an output that becomes float32. Integers are labels or ranks, not scores."""
 
@@ -40,6 +39,18 @@ def _share_memory() -> None:
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
     ort.create_and_register_allocator(memory, None)
+
+
+def _options() -> ort.SessionOptions:
+    """What all sessions have in common."""
+    _share_memory()
+    options = ort.SessionOptions()
+    # The pool of cores is ours: one thread inside, none spinning.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = 4
+    return options
 
 
 class Stop:
@@ -72,6 +83,7 @@ class Session:
         path: of the graph.
         output: name of the output that is asked for.
         declared: its shape as the graph declares it.
+        is_rewritten: whether the graph is another than the file's.
     """
 
     def __init__(
@@ -95,15 +107,9 @@ class Session:
         Raises:
             ModelError: onnxruntime can't load it, or its output is not of floating-point numbers.
         """
-        _share_memory()
-        options = ort.SessionOptions()
-        # The pool of cores is ours: one thread inside, none spinning.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.use_env_allocators", "1")
+        options = _options()
         if graph is not None:  # for a file it would forbid the links of the hub's cache
             options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
-        options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(
                 path if graph is None else graph,
@@ -116,6 +122,7 @@ class Session:
                 f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
             ) from None
         self.path, self._stop = path, stop or Stop()
+        self.is_rewritten = graph is not None
         self._inputs = {i.name: _DTYPES.get(i.type) for i in self._session.get_inputs()}
         declared = {output.name: output for output in self._session.get_outputs()}
         self.output = next((name for name in outputs if name in declared), next(iter(declared)))

@@ -24,10 +24,7 @@ class TextGraph:
         template: special tokens and padding.
         max_length: longest sequence, special tokens included; None for no limit.
         stop: ends the calls of its sessions.
-        is_cut: whether the session leaves out what only other tokens than the first would need.
     """
-
-    is_cut = False
 
     def __init__(
         self,
@@ -81,9 +78,13 @@ class TextGraph:
         with suppress(Exception):  # a graph unlike those that it is meant for may fail as it likes
             cut = self.open_cut() if self.folder.tuning.first_token else None
             if cut is not None and self._agree(session, cut):
-                self.is_cut = True
                 return cut
         return session
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the session leaves out what only other tokens than the first would need."""
+        return self.session.is_rewritten
 
     def open_cut(self) -> Session | None:
         """The graph cut to the first token (see ``keep_first_token``); None if nothing is cut."""

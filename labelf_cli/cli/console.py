@@ -21,7 +21,7 @@ from rich.progress_bar import ProgressBar as Bar
 from rich.table import Table
 from rich.text import Text
 
-from labelf_cli.cli.logs import LogFormat, log_line
+from labelf_cli.cli.logs import LogFormat, log_line, say
 from labelf_cli.cli.signals import raise_if_stopped
 from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.run import Progress
@@ -106,10 +106,10 @@ def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> Rend
 
 def show_that_nothing_was_usable(summary: Summary, rejects: Path) -> None:
     """That the inputs seem to be something else than was said, on stderr, even when quiet."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
+    say(
         f"not one row could be read, {summary.rejected:,} were rejected: {rejects} says why. "
         "Check --delimiter, --encoding and --input-format",
-        markup=False,
+        level="warning",
     )
 
 

@@ -20,10 +20,12 @@ def log_line(level: str, message: str, **more: object) -> str:
     return json.dumps({"time": time, "level": level, "message": message, **more})
 
 
-def say(message: str) -> None:
-    """Say what ended the command."""
+def say(message: str, level: str = "error") -> None:
+    """Say how the command ended; as text, an error is named as such."""
     if any(isinstance(handler, _JsonHandler) for handler in logging.getLogger().handlers):
-        message = log_line("error", message.removeprefix("error: "))
+        message = log_line(level, message)
+    elif level == "error":
+        message = f"error: {message}"
     print(message, file=sys.stderr)
 
 

@@ -28,9 +28,9 @@ class _Guarded(TyperGroup):
         try:
             return super().invoke(ctx)
         except LabelfError as error:
-            _end(error.exit_code, f"error: {error}")
+            _end(error.exit_code, str(error))
         except KeyboardInterrupt:
-            _end(128 + signal.SIGINT, "interrupted")
+            _end(128 + signal.SIGINT, "interrupted", level="warning")
         except BrokenPipeError:
             # The reader has gone; Python's own flush at exit must not complain of it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,14 +45,14 @@ class _Guarded(TyperGroup):
                 or "LABELF_DEBUG" in os.environ
             ):
                 raise
-            _end(1, f"error: {type(error).__name__}: {error}. {_BUG}")
+            _end(1, f"{type(error).__name__}: {error}. {_BUG}")
 
 
 _BUG = "This is a fault in labelf: please report it with the traceback that LABELF_DEBUG=1 shows"
 
 
-def _end(code: int, message: str) -> NoReturn:
-    say(message)
+def _end(code: int, message: str, level: str = "error") -> NoReturn:
+    say(message, level)
     raise typer.Exit(code) from None
 
 

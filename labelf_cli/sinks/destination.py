@@ -2,18 +2,16 @@
 
 import logging
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import pyarrow as pa
 
 from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError
-from labelf_cli.formats import Format, compression_of
+from labelf_cli.formats import Format
 from labelf_cli.journal import Fingerprint, Journal
-from labelf_cli.sinks.files import Output, is_device, open_output
+from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sinks.part import Part
 from labelf_cli.summary import Summary
@@ -54,8 +52,7 @@ class Durable(NamedTuple):
 class Destination(ABC):
     """A table that is written from its beginning to its end.
 
-    It is a context manager. What is not published when the block ends is left so that it can't be
-    taken for a whole table.
+    What is not published when it is closed is left so that it can't be taken for a whole table.
 
     Attributes:
         done: positions of the input's rows that an earlier run has answered, in order.
@@ -84,17 +81,6 @@ class Destination(ABC):
     @abstractmethod
     def close(self) -> None:
         """Keep what can be gone on with; write no more of the rest."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Straight(Destination):
@@ -128,7 +114,7 @@ class Journalled(Destination):
 
         Args:
             journal: of the parts.
-            path: that the table gets in the end.
+            path: of the table, links followed.
             table: what is written.
             durable: how it outlives the run.
         """
@@ -137,7 +123,7 @@ class Journalled(Destination):
         self._disk, self._part_seconds = durable.disk, durable.part_seconds
         self._part: Part | None = None
         self._is_open = True
-        self.done = tuple(range(e.first_row, e.first_row + e.rows) for e in journal.entries)
+        self.done = journal.done
         self.summary = sum((entry.summary for entry in journal.entries), Summary())
 
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -166,33 +152,21 @@ class Journalled(Destination):
     def publish(self) -> None:
         """See ``Destination.publish``."""
         self._close_part()
-        draft = self._journal.folder / "whole.tmp"
-        with self._disk.create(draft) as file:
-            self._put_together(file)
-        self._disk.sync(draft)
-        self._disk.replace(draft, self._path)
+        whole = FileOutput(self._path, self._disk, draft_in=self.folder)
+        try:
+            self._write_parts(whole.stream)
+            whole.publish()
+        except BaseException:
+            whole.discard()
+            raise
         self._is_open = False
         try:
             self._journal.remove()
         except OSError as error:
-            _log.warning("%s: can't be removed (%s)", self._journal.folder, error.strerror)
-
-    def _put_together(self, file: IO[bytes]) -> None:
-        """Write the table from the parts, in one pass and in the memory of a row group."""
-        compression = compression_of(self._path.name)
-        if compression is None:
-            self._write_parts(file)
-            return
-        stream = pa.CompressedOutputStream(file, compression)
-        try:
-            self._write_parts(stream)
-            stream.close()
-        except BaseException:
-            with suppress(OSError, ValueError):  # Arrow complains of what is not closed
-                stream.close()
-            raise
+            _log.warning("%s: can't be removed (%s)", self.folder, error.strerror)
 
     def _write_parts(self, stream: IO[bytes]) -> None:
+        """Put the table together, in one pass and in the memory of a row group."""
         end = 0
         with writing(open_sink(stream, self._table.format, self._table.schema)) as sink:
             for entry in sorted(self._journal.entries, key=lambda entry: entry.first_row):

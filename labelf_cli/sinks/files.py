@@ -9,6 +9,7 @@ from typing import IO
 
 import pyarrow as pa
 
+from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError
 from labelf_cli.formats import compression_of
 
@@ -30,19 +31,16 @@ class Output(ABC):
 class FileOutput(Output):
     """A file that takes its name by one rename at the end."""
 
-    def __init__(self, path: Path, option: str = "-o", draft_in: Path | None = None) -> None:
+    def __init__(self, path: Path, disk: Disk, draft_in: Path | None = None) -> None:
         """Create a file beside the final one, or in a folder of the same file system.
 
         Raises:
-            OutputError: the path is a folder.
             OSError: its folder is absent or can't be written to.
         """
-        if path.is_dir():
-            raise OutputError("a folder", where=path, todo=f"Name a file with {option}")
-        self._path = path
+        self._path, self._disk = path, disk
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._draft = beside if draft_in is None else draft_in / f"{path.name}.tmp"
-        self._file = self._draft.open("wb")
+        self._file = disk.create(self._draft)
         compression = compression_of(path.name)
         self.stream = (
             pa.CompressedOutputStream(self._file, compression) if compression else self._file
@@ -51,16 +49,16 @@ class FileOutput(Output):
     def publish(self) -> None:
         """Make the bytes durable, then rename."""
         self.stream.close()
-        with self._draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        self._draft.replace(self._path)
+        self._file.close()
+        self._disk.sync(self._draft)
+        self._disk.replace(self._draft, self._path)
 
     def discard(self) -> None:
         """Remove the draft."""
         with suppress(OSError, ValueError):  # it may be closed, or its disk be full
             self.stream.close()
         self._file.close()
-        self._draft.unlink(missing_ok=True)
+        self._disk.remove(self._draft)
 
 
 class StreamOutput(Output):
@@ -98,7 +96,9 @@ def open_output(path: Path | None, option: str = "-o", *, draft_in: Path | None 
     try:
         if is_device(path):
             return StreamOutput(path.open("wb"))
-        return FileOutput(path.resolve(), option, draft_in)
+        if path.is_dir():
+            raise OutputError("a folder", where=path, todo=f"Name a file with {option}")
+        return FileOutput(path.resolve(), Disk(), draft_in)
     except OSError as error:
         raise OutputError(
             f"can't be written ({error.strerror})", where=path, todo=f"Choose another {option}"
