@@ -181,9 +181,10 @@ class Journal:
 
     def add(self, draft: Path, entry: Entry) -> None:
         """Take a part whose bytes are durable: name it, then tell of it."""
+        # Noted first: a signal may come in between, and what is durable by then must be kept.
+        self.entries.append(entry)
         self._disk.replace(draft, self.part(entry))
         self._disk.write(self.folder / f"{entry.name}{_ENTRY}", entry.to_bytes())
-        self.entries.append(entry)
 
     def close(self) -> None:
         """Let others work on the output; what they can't go on with is removed."""

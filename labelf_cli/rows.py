@@ -11,8 +11,8 @@ from labelf_cli.sources.rejects import BadRows
 
 CHUNK_BYTES = 4 << 20
 _LEAST_ROWS, _CHUNK_SECONDS = 64, 2.0
-"""A chunk is meant to take two seconds. Longer ones need less padding: of tweets 5% of the time at 400
-rows against 128, of transcripts 2% against 64. Shorter ones cost less when a run dies.
+"""A chunk is meant to take two seconds. Longer ones need less padding: at 400 rows, tweets need 5%
+less than at 128 and transcripts 2% less than at 64. Shorter ones cost less when a run dies.
 """
 
 

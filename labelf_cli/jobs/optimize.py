@@ -1,8 +1,8 @@
 """Make a model folder that is faster on this machine, and tell how far its answers are the same.
 
-The graph computes with bytes, if asked; it is cut to the first token before, which is else
-done as it is loaded. Then some settings of onnxruntime and of the batches are tried; the winner is kept
-in the folder.
+The graph computes with bytes, if asked; it is cut to the first token before, which else is done as
+it is loaded. Then some settings of onnxruntime and of the batches are tried; the winner is kept in
+the folder.
 """
 
 import json
