@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def of_input(name: str) -> dict[str, Any]:
     return {
         "name": str(Path(name).absolute()),
         "bytes": status.st_size,
-        "modified": status.st_mtime_ns,
+        "modified": _time(status.st_mtime_ns),
         "sha256 of its ends": digest.hexdigest(),
     }
 
@@ -47,6 +48,12 @@ def of_models(models: Sequence[Model], digests: Sequence[str]) -> dict[str, Any]
 def of_versions() -> dict[str, str]:
     """What else computes: labelf, and the libraries that make scores and bytes."""
     return {"labelf": __version__, "numpy": np.__version__, "pyarrow": pa.__version__}
+
+
+def _time(nanoseconds: int) -> str:
+    """A time in UTC, with all its digits."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09}"
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -223,6 +223,9 @@ def _difference(before: bytes, fingerprint: Fingerprint) -> str:
 
 
 def _flat(values: object, prefix: str = "") -> dict[str, Any]:
+    """All that is nested, by its path; what stands in a list is numbered from 1."""
+    if isinstance(values, list):
+        values = {str(number): value for number, value in enumerate(values, start=1)}
     if not isinstance(values, dict):
         return {prefix.removesuffix("."): values}
     found: dict[str, Any] = {}

@@ -3,9 +3,14 @@
 Each is made of a clean file and tells which of its rows are still well.
 """
 
+import io
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,43 @@ class PollutedFile:
     content: bytes
     well: frozenset[int]
     can_be_read: bool = True
+
+
+def polluted_parquet(table: pa.Table, rows_of_group: int) -> Iterator[PollutedFile]:
+    """Files of a clean one with that many rows a row group, and one column a page.
+
+    A damaged page costs the rows of its row group, damage to the footer the file.
+    """
+    stream = io.BytesIO()
+    pq.write_table(table, stream, row_group_size=rows_of_group, write_page_checksum=True)
+    whole, every = stream.getvalue(), frozenset(range(table.num_rows))
+    metadata = pq.read_metadata(pa.BufferReader(whole))
+    dice = random.Random(0)
+    begins = []
+    for group in range(metadata.num_row_groups):
+        hit = frozenset(range(group * rows_of_group, (group + 1) * rows_of_group))
+        for number in range(metadata.num_columns):
+            column = metadata.row_group(group).column(number)
+            begin = column.dictionary_page_offset or column.data_page_offset
+            begins.append(begin)
+            end = begin + column.total_compressed_size
+            for length in (1, 8, end - begin):
+                at = dice.randrange(begin, end - length + 1)
+                damaged = bytes(byte ^ dice.randrange(1, 256) for byte in whole[at : at + length])
+                content = whole[:at] + damaged + whole[at + length :]
+                name = f"{length} bytes of column {number} of row group {group}"
+                yield PollutedFile(name, content, every - hit)
+    for size in (0, 4, 11, *begins, len(whole) // 2, len(whole) - 1):
+        yield PollutedFile(f"cut to {size} bytes", whole[:size], frozenset(), can_be_read=False)
+    for what, content in {
+        "no magic at the end": whole[:-4] + b"PAR2",
+        "more behind the end": whole + b"\n",
+        "a footer longer than the file": whole[:-8] + b"\xff\xff\xff\x7fPAR1",
+        "a footer without content": whole[:-8] + bytes(4) + b"PAR1",
+        "a footer of zeros": whole[:-100] + bytes(92) + whole[-8:],
+        "lines of text": b"id,text\n" * 100,
+    }.items():
+        yield PollutedFile(what, content, frozenset(), can_be_read=False)
 
 
 _Damage = Callable[[str], str]

@@ -104,6 +104,7 @@ class Straight(Destination):
         """See ``Destination.close``."""
         if not self._is_published:
             self._sink.abandon()
+        self._output.discard()
 
 
 class Journalled(Destination):

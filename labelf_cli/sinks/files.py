@@ -75,6 +75,15 @@ class StreamOutput(Output):
         """Nothing to do."""
 
 
+class DeviceOutput(StreamOutput):
+    """A pipe or a device that was opened by its name."""
+
+    def discard(self) -> None:
+        """Close it."""
+        with suppress(OSError):  # what was published is flushed already
+            self.stream.close()
+
+
 def is_device(path: Path) -> bool:
     """Whether something stands there that is neither a file nor a folder."""
     return path.exists() and not (path.is_file() or path.is_dir())
@@ -95,7 +104,7 @@ def open_output(path: Path | None, option: str = "-o", *, draft_in: Path | None 
         return StreamOutput(sys.stdout.buffer)
     try:
         if is_device(path):
-            return StreamOutput(path.open("wb"))
+            return DeviceOutput(path.open("wb"))
         if path.is_dir():
             raise OutputError("a folder", where=path, todo=f"Name a file with {option}")
         return FileOutput(path.resolve(), Disk(), draft_in)

@@ -17,7 +17,10 @@ class ParquetSink(Sink):
 
     def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
         self._valve = _Valve(stream)
-        self._writer = pq.ParquetWriter(self._valve, schema, compression="zstd")
+        # With checksums, a reader can tell damage from data.
+        self._writer = pq.ParquetWriter(
+            self._valve, schema, compression="zstd", write_page_checksum=True
+        )
         self._recutter = Recutter(ROW_GROUP_ROWS, ROW_GROUP_BYTES)
 
     def write(self, batch: pa.RecordBatch) -> None:

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelf_cli.chunk import with_text
-from labelf_cli.errors import BadRowError, InputError
+from labelf_cli.errors import InputError
 from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions, Source, require_columns
-from labelf_cli.sources.rejects import BadRows
+from labelf_cli.sources.rejects import BadRows, Reject
 
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 1 << 20
@@ -27,11 +27,11 @@ class ParquetSource(Source):
         self._name, self._options = data.name, options
         self._bytes = data.seekable()
         try:
-            metadata = pq.read_metadata(self._bytes)
-            self.schema = metadata.schema.to_arrow_schema()
+            self._metadata = pq.read_metadata(self._bytes)
+            self.schema = self._metadata.schema.to_arrow_schema()
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"not a Parquet file ({error})", where=data.name) from None
-        self._num_rows, self._rows_read = int(metadata.num_rows), 0
+        self._rows_read = 0
         self.names = tuple(self.schema.names)
         require_columns(self.names, options.text_columns, data.name)
         for column in options.text_columns:
@@ -42,21 +42,43 @@ class ParquetSource(Source):
     @property
     def size(self) -> int | None:
         """Rows."""
-        return self._num_rows
+        return int(self._metadata.num_rows)
 
     @property
     def position(self) -> int:
         """Rows that were read."""
         return self._rows_read
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
-        """See ``Source.batches``; what is damaged here can't be told row from row."""
-        try:
-            # Streamed by pages: a row group may be larger than memory.
-            file = pq.ParquetFile(self._bytes, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
-                self._rows_read += batch.num_rows
-                yield with_text(batch, self._options.text_columns)
-        except (OSError, pa.ArrowException) as error:
-            where = f"{self._name}, after row {self._rows_read}"
-            raise BadRowError(f"can't be read further ({error})", where=where) from None
+    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
+        """See ``Source.batches``; behind a damaged page all rows of the row group are bad."""
+        for group in range(self._metadata.num_row_groups):
+            left = self._metadata.row_group(group).num_rows
+            try:
+                for batch in self._row_group(group):
+                    left -= batch.num_rows
+                    self._rows_read += batch.num_rows
+                    yield with_text(batch, self._options.text_columns)
+            except (OSError, pa.ArrowException) as error:
+                self._reject(
+                    group, left, f"its row group can't be read further ({error})", bad_rows
+                )
+
+    def _row_group(self, group: int) -> Iterator[pa.RecordBatch]:
+        # Streamed by pages: a row group may be larger than memory.
+        file = pq.ParquetFile(
+            self._bytes,
+            metadata=self._metadata,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        )
+        yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False)
+
+    def _reject(self, group: int, rows: int, reason: str, bad_rows: BadRows) -> None:
+        column = self._metadata.row_group(group).column(0)
+        offset = column.dictionary_page_offset or column.data_page_offset
+        for _ in range(rows):
+            self._rows_read += 1
+            bad_rows.add(
+                Reject(self._name, self._rows_read, offset, reason, b"", "Restore the file", "row")
+            )

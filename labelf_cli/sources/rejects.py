@@ -34,11 +34,13 @@ class Reject:
 
     Attributes:
         file: as messages name it.
-        line: of its first line, from 1.
-        offset: of its first byte in the decompressed input, in UTF-8, byte order mark counted.
+        line: of its first line, from 1; in Parquet the number of the row.
+        offset: of its first byte in the decompressed input, in UTF-8, byte order mark counted;
+            in Parquet that of its row group.
         reason: why it can't be read.
         raw: its bytes, in UTF-8 if the input has another encoding, without the last line end.
         todo: what could be done.
+        counted: what ``line`` counts.
     """
 
     file: str
@@ -47,11 +49,12 @@ class Reject:
     reason: str
     raw: bytes
     todo: str = "Correct the line"
+    counted: str = "line"
 
     def as_json(self) -> str:
         """The line of the file of rejects that tells of it."""
         raw = base64.b64encode(self.raw).decode()
-        found = {"file": self.file, "line": self.line, "offset": self.offset}
+        found = {"file": self.file, self.counted: self.line, "offset": self.offset}
         return json.dumps({**found, "reason": self.reason, "raw": raw}, ensure_ascii=False)
 
 
@@ -130,7 +133,7 @@ class FailOnBadRows(BadRows):
         """See ``BadRows.add``."""
         raise BadRowError(
             reject.reason,
-            where=f"{reject.file}, line {reject.line}",
+            where=f"{reject.file}, {reject.counted} {reject.line}",
             todo=f"{reject.todo}, or run it again with --bad-rows reject",
         )
 

@@ -4,12 +4,13 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from conftest import ROOT, Labelf, WriteModel
-from polluted import PollutedFile, polluted_csv, polluted_jsonl
+from polluted import PollutedFile, polluted_csv, polluted_jsonl, polluted_parquet
 from typer.testing import CliRunner
 
 from labelf_cli.cli.main import app
@@ -51,24 +52,42 @@ def classify_all(files: Iterator[PollutedFile], suffix: str, config: Path, folde
         with output.open(encoding="utf-8", newline="") as out:
             rows = [(row["id"], row["text"]) for row in csv.DictReader(out)]
         well = [CALLS[i] for i in sorted(file.well)]
-        assert [row for row in rows if row in CALLS] == well, file.name
-        lines = [line for line in file.content.splitlines() if line.strip()]
-        if b"\0" not in file.content:
+        if suffix == ".parquet":  # where damage may do no harm
+            assert [row for row in CALLS if row in rows] == rows, file.name
+            assert [row for row in rows if row in well] == well, file.name
+            assert len(rows) + len(told) == len(CALLS), file.name
+        else:
+            assert [row for row in rows if row in CALLS] == well, file.name
+        if suffix != ".parquet" and b"\0" not in file.content:
+            lines = [line for line in file.content.splitlines() if line.strip()]
             assert len(rows) + len(told) == len(lines) - (suffix == ".csv"), file.name
         count += 1
     return count
 
 
-def test_polluted_csv_files_lose_only_what_is_polluted(config: Path, tmp_path: Path) -> None:
+def test_polluted_csv_files_lose_only_what_is_polluted(
+    config: Path, tmp_path: Path, survived: Callable[[str, int], None]
+) -> None:
     count = classify_all(polluted_csv("id,text", LINES), ".csv", config, tmp_path)
-    print(f"{count} polluted CSV files were read")
+    survived("polluted files", count)
     assert count > 100
 
 
-def test_polluted_json_lines_lose_only_what_is_polluted(config: Path, tmp_path: Path) -> None:
+def test_polluted_json_lines_lose_only_what_is_polluted(
+    config: Path, tmp_path: Path, survived: Callable[[str, int], None]
+) -> None:
     count = classify_all(polluted_jsonl(OBJECTS), ".jsonl", config, tmp_path)
-    print(f"{count} polluted JSON Lines files were read")
+    survived("polluted files", count)
     assert count > 70
+
+
+def test_polluted_parquet_files_lose_only_row_groups(
+    config: Path, tmp_path: Path, survived: Callable[[str, int], None]
+) -> None:
+    table = pa.table({"id": [id_ for id_, _ in CALLS], "text": [text for _, text in CALLS]})
+    count = classify_all(polluted_parquet(table, 2), ".parquet", config, tmp_path)
+    survived("polluted files", count)
+    assert count > 15
 
 
 BAD = b"id,text\n1,my bill\n2\n3,no signal\n"

@@ -4,10 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ENDLESS, write_endless_model
+
+from labelf_cli.cli.signals import GRACE_SECONDS
 
 MOMENTS = {"answering": (ENDLESS, b"m: loaded in"), "loading": (0, b"m: loading")}
 """From which token id on the model never answers, and what is logged just before."""
@@ -42,3 +45,47 @@ def test_a_signal_ends_a_call_that_never_would(
     assert (process.returncode, stdout) == (exit_code, b"")
     assert b"Traceback" not in stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+STUBBORN = """
+import sys, time
+from labelf_cli.cli import signals
+signals.catch_signals()
+while True:
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except BaseException:
+        print("heard", flush=True)
+"""
+
+
+@pytest.fixture
+def stubborn() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that catches signals as labelf does, and drops whatever they raise."""
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield process
+        process.kill()
+
+
+def send(process: subprocess.Popen[bytes], signum: signal.Signals) -> None:
+    process.send_signal(signum)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"heard\n"
+
+
+def test_what_does_not_end_in_order_is_ended(stubborn: subprocess.Popen[bytes]) -> None:
+    began = time.monotonic()
+    send(stubborn, signal.SIGTERM)
+    assert stubborn.wait(20) == 143
+    assert GRACE_SECONDS - 0.1 < time.monotonic() - began < 2
+
+
+def test_a_second_signal_ends_it_at_once(stubborn: subprocess.Popen[bytes]) -> None:
+    send(stubborn, signal.SIGINT)
+    began = time.monotonic()
+    stubborn.send_signal(signal.SIGINT)
+    assert stubborn.wait(20) == 130
+    assert time.monotonic() - began < GRACE_SECONDS / 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import Kept
 
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.formats import Format
@@ -146,10 +147,11 @@ def test_a_page_that_is_damaged_is_an_error_of_the_run(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadRowError) as error:
         texts(open_parquet(path))
-    assert str(error.value).startswith(f"{path}, after row 0: can't be read further (")
+    assert str(error.value).startswith(f"{path}, row 1: its row group can't be read further (")
+    assert str(error.value).endswith("). Restore the file, or run it again with --bad-rows reject")
 
 
-def test_a_row_group_that_is_damaged_is_named_by_the_rows_before_it(tmp_path: Path) -> None:
+def test_a_row_group_that_is_damaged_costs_its_own_rows(tmp_path: Path) -> None:
     table = pa.table({"text": [f"{i:099}" for i in range(9000)]})
     path = tmp_path / "calls.parquet"
     pq.write_table(table, path, row_group_size=3000, compression="none", use_dictionary=False)
@@ -157,10 +159,22 @@ def test_a_row_group_that_is_damaged_is_named_by_the_rows_before_it(tmp_path: Pa
     begin = pq.read_metadata(path).row_group(1).column(0).data_page_offset
     content[begin : begin + 50] = b"\xff" * 50
     path.write_bytes(content)
-    source = open_parquet(path)
-    with pytest.raises(BadRowError) as error:
-        texts(source)
-    assert str(error.value).startswith(
-        f"{path}, after row {source.position}: can't be read further ("
-    )
-    assert 0 < source.position <= 3000
+    source, bad_rows = open_parquet(path), Kept()
+    came = [text for batch in source.batches(bad_rows) for text in batch.columns[-1].to_pylist()]
+    expected = table["text"].to_pylist()
+    assert came == expected[:3000] + expected[6000:]
+    assert [row for row, *_ in bad_rows.kept] == list(range(3001, 6001))
+    assert {(offset, raw) for _, offset, _, raw in bad_rows.kept} == {(begin, b"")}
+    assert (source.position, source.size) == (9000, 9000)
+
+
+def test_a_bit_that_changed_is_told_from_data_by_its_checksum(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"{i:099}" for i in range(10)]})
+    path = tmp_path / "calls.parquet"
+    options = {"compression": "none", "use_dictionary": False}
+    pq.write_table(table, path, write_page_checksum=True, **options)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"00005", b"00015"))
+    bad_rows = Kept()
+    assert list(open_parquet(path).batches(bad_rows)) == []
+    assert bad_rows.count == 10
