@@ -16,7 +16,7 @@ from labelf_cli.tokens import Ints
 Owner = TypeVar("Owner")
 Arrays = Sequence[npt.NDArray[Any]]
 
-MEMO_BYTES = 64 << 20
+MEMO_BYTES = 32 << 20
 _KEY_BYTES = 16
 # What Python needs for a key: the bytes object, its place in the dict and in the list.
 _OVERHEAD_BYTES = 200
