@@ -1,12 +1,68 @@
 """What one group of models says about the distinct texts of a chunk, while it is filled in."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
 
-from labelf_cli.classifiers.interface import Group
+from labelf_cli.classifiers.folder import sha256
+from labelf_cli.classifiers.interface import Group, Model
+from labelf_cli.config import Pooling
 from labelf_cli.memo import Arrays
 from labelf_cli.predictions import Floats, Status, Statuses, activate
-from labelf_cli.tokens import Ints, TokenIds
+from labelf_cli.tokens import Ints, TokenIds, windows
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Texts, or windows of texts, that a group is asked about.
+
+    Attributes:
+        ids: token ids of texts or windows.
+        rows: which of them, [n] int64.
+        lengths: of their sequences, special tokens included, [n] int64.
+        places: of their texts among those of the chunk, [n] int64.
+        into: takes the logits of each model, [any × labels] float32.
+        at: in which rows, [n] int64.
+    """
+
+    ids: TokenIds
+    rows: Ints
+    lengths: Ints
+    places: Ints
+    into: tuple[Floats, ...]
+    at: Ints
+
+    def take(self, chosen: Ints) -> "Questions":
+        """Some of them, by their positions."""
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            lengths=self.lengths[chosen],
+            places=self.places[chosen],
+            at=self.at[chosen],
+        )
+
+    @property
+    def cells(self) -> int:
+        """Tokens and padding, if they share a call."""
+        return int(self.lengths.max()) * len(self.lengths)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Texts that are asked about by windows.
+
+    Attributes:
+        places: of the texts, [n] int64.
+        counts: of their windows, [n] int64.
+        logits: of the windows, text after text, one array per model.
+    """
+
+    places: Ints
+    counts: Ints
+    logits: tuple[Floats, ...]
 
 
 class GroupAnswers:
@@ -16,18 +72,23 @@ class GroupAnswers:
         group: who answers.
         lengths: of each text in tokens, special ones included and nothing cut, [texts + 1] int64.
         logits: one array per model, [texts + 1 × labels] float32; the last row, NaN like all that
-            is not answered, is the answer to no text.
+            is not answered, is the answer to no text. Where windows are pooled, which is done
+            after the activation, they are scores.
     """
 
     def __init__(self, group: Group, texts: int) -> None:
         """Make room for so many texts."""
         self.group = group
         self.lengths = np.zeros(texts + 1, np.int64)
-        self.logits = tuple(
-            np.full((texts + 1, len(model.labels.value)), np.nan, np.float32)
-            for model in group.models
-        )
+        self.logits = self._room(texts + 1)
+        self._windows: list[_Windows] = []
         self._broken: dict[int, str] = {}
+
+    def _room(self, rows: int) -> tuple[Floats, ...]:
+        return tuple(
+            np.full((rows, len(model.labels.value)), np.nan, np.float32)
+            for model in self.group.models
+        )
 
     @property
     def arrays(self) -> Arrays:
@@ -40,10 +101,35 @@ class GroupAnswers:
         limit = self.group.max_length.value
         return np.zeros(len(self.lengths), bool) if limit is None else self.lengths > limit
 
-    def to_ask(self, places: Ints) -> Ints:
+    def questions(self, ids: TokenIds, places: Ints, asked: Ints) -> Questions:
+        """What to ask about some texts.
+
+        Args:
+            ids: token ids of texts.
+            places: their places among the texts of the chunk, in order, [texts] int64.
+            asked: those that are asked about, as far as they can be, [n] int64.
+        """
+        asked = self._to_ask(asked)
+        rows, template = np.searchsorted(places, asked), self.group.template
+        limit, stride = self.group.max_length.value, self.group.stride
+        if stride is None or limit is None:
+            lengths = template.lengths(ids, limit)[rows]
+            return Questions(ids, rows, lengths, asked, self.logits, asked)
+        parts, counts = windows(ids, rows, limit - template.num_special, stride)
+        if all(model.pooling == "first" for model in self.group.models):
+            firsts = np.cumsum(counts) - counts
+            parts = TokenIds(parts.flat, parts.starts[firsts], parts.lengths[firsts])
+            counts = np.ones_like(counts)
+        numbers = np.arange(len(parts.lengths))
+        its = _Windows(asked, counts, self._room(len(numbers)))
+        self._windows.append(its)
+        lengths = template.lengths(parts, None)
+        return Questions(parts, numbers, lengths, asked.repeat(counts), its.logits, numbers)
+
+    def _to_ask(self, places: Ints) -> Ints:
         """Those of some texts whose lengths are known that are asked at all."""
         places = places[~self.broke(places)]
-        if all(model.fails_long for model in self.group.models):
+        if all(model.on_long == "error" for model in self.group.models):
             return places[~self.is_long[places]]
         return places
 
@@ -51,28 +137,40 @@ class GroupAnswers:
         """Let texts fail that can't be asked, for these reasons."""
         self._broken |= failures
 
-    def ask(self, ids: TokenIds, rows: Ints, places: Ints) -> Ints:
-        """Answer some texts in one call; where it fails, one by one, to spare the others.
-
-        Args:
-            ids: token ids of some texts.
-            rows: which of them are asked about, [n] int64.
-            places: their places among the texts of the chunk, [n] int64.
+    def ask(self, questions: Questions) -> Ints:
+        """Answer some questions in one call; where it fails, one by one, to spare the others.
 
         Returns:
-            The places that were answered, [n or fewer] int64.
+            The places of the texts that are answered by it, [n or fewer] int64; none where their
+            windows are to be pooled.
         """
+        places = questions.places
         try:
-            answers = self.group.answer(ids, rows)
+            answers = self.group.answer(questions.ids, questions.rows)
         except Exception as error:  # onnxruntime's errors have no common base but this
-            if len(rows) > 1:
-                alone = zip(np.split(rows, len(rows)), np.split(places, len(rows)), strict=True)
-                return np.concatenate([self.ask(ids, *one) for one in alone])
+            if len(places) > 1:
+                alone = np.arange(len(places))[:, None]
+                return np.concatenate([self.ask(questions.take(one)) for one in alone])
             self._broken[int(places[0])] = " ".join(str(error).split())
             return places[:0]
-        for kept, logits in zip(self.logits, answers, strict=True):
-            kept[places] = logits
-        return places
+        for into, logits in zip(questions.into, answers, strict=True):
+            into[questions.at] = logits
+        return places if self.group.stride is None else places[:0]
+
+    def pool(self) -> Ints:
+        """Let the scores of a text be those of its windows, pooled, for all that were asked.
+
+        Returns:
+            The places of the texts that are answered by it, [n] int64.
+        """
+        done = [np.empty(0, np.int64)]
+        while self._windows:
+            its = self._windows.pop()
+            for model, kept, logits in zip(self.group.models, self.logits, its.logits, strict=True):
+                scores = activate(logits, model.activation.value)
+                kept[its.places] = _POOLS[model.pooling](scores, its.counts)
+            done.append(its.places[~self.broke(its.places)])
+        return np.concatenate(done)
 
     def borrow(self, other: "GroupAnswers", here: Ints, there: Ints) -> None:
         """Take over what was found out about the same texts elsewhere."""
@@ -88,10 +186,11 @@ class GroupAnswers:
 
     def of_model(self, number: int) -> tuple[Floats, Statuses, dict[int, str]]:
         """Scores and statuses of the texts by one member, and why the failed ones failed."""
-        model = self.group.models[number]
-        scores = activate(self.logits[number], model.activation.value)
+        model, scores = self.group.models[number], self.logits[number].copy()
+        if self.group.stride is None:
+            scores = activate(scores, model.activation.value)
         status = np.zeros(len(scores), np.uint8)
-        status[self.is_long] = Status.FAILED if model.fails_long else Status.TRUNCATED
+        status[self.is_long] = _status_of_long(model)
         failures = dict(self._broken)
         limit = self.group.max_length.value
         for place in np.flatnonzero(status == Status.FAILED).tolist():
@@ -101,3 +200,44 @@ class GroupAnswers:
         failed = list(failures)
         scores[failed], status[failed] = np.nan, Status.FAILED
         return scores, status, failures
+
+
+def answer_digests(group: Group) -> tuple[str, ...]:
+    """For each model of a group, a hash over everything that decides ``GroupAnswers.logits``."""
+    if group.stride is None:
+        return group.digests
+    return tuple(
+        sha256((digest, group.stride, model.activation.value, model.pooling))
+        for digest, model in zip(group.digests, group.models, strict=True)
+    )
+
+
+def _status_of_long(model: Model) -> Status:
+    if model.on_long == "error":
+        return Status.FAILED
+    is_read = model.on_long == "window" and model.pooling != "first"
+    return Status.OK if is_read else Status.TRUNCATED
+
+
+def _mean(scores: Floats, counts: Ints) -> Floats:
+    # In float64, so that the order of summation moves nothing that float32 shows.
+    sums = np.add.reduceat(scores.astype(np.float64), np.cumsum(counts) - counts, axis=0)
+    return np.asarray(sums / counts[:, None], np.float32)
+
+
+def _max(scores: Floats, counts: Ints) -> Floats:
+    return np.asarray(np.maximum.reduceat(scores, np.cumsum(counts) - counts, axis=0), np.float32)
+
+
+def _first(scores: Floats, counts: Ints) -> Floats:
+    return np.asarray(scores[np.cumsum(counts) - counts], np.float32)
+
+
+_POOLS: dict[Pooling, Callable[[Floats, Ints], Floats]] = {
+    "mean": _mean,
+    "max": _max,
+    "first": _first,
+}
+"""Scores of windows, text after text, [windows × labels], and the windows of each text, [texts] →
+scores of the texts, [texts × labels] float32.
+"""

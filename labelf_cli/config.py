@@ -4,6 +4,7 @@ The file is validated once, here; everything behind this door gets frozen settin
 """
 
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +21,8 @@ from pydantic import (
 from labelf_cli.errors import ConfigError, did_you_mean
 
 Activation = Literal["softmax", "sigmoid", "none"]
-OnLong = Literal["truncate", "error"]
+OnLong = Literal["truncate", "window", "error"]
+Pooling = Literal["mean", "max", "first"]
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 Int = Annotated[int, Strict()]
@@ -75,7 +77,23 @@ class ModelDefaults(Settings):
     )
     labels: Labels | None = Field(None, description="Overrides id2label of the export.")
     on_long: OnLong = Field(
-        "truncate", description="A text over max_length: cut it, or fail its row."
+        "truncate",
+        description="A text over max_length: cut it, answer it by overlapping windows, "
+        "or fail its row.",
+    )
+    stride: Int | None = Field(
+        None,
+        ge=0,
+        description="Tokens that a window shares with the one before it; omitted: 64, or a "
+        "quarter of a window if that is less.",
+    )
+    pooling: Pooling = Field(
+        "mean", description="How the scores of a text's windows become its score."
+    )
+    only_where: dict[Name, Labels] = Field(
+        {},
+        description="Classify only the texts to which each of these models, by name, gives one of "
+        "these labels.",
     )
     max_length: Int | None = Field(
         None, ge=1, description="In tokens, special ones included; the model's own limit caps it."
@@ -115,6 +133,23 @@ class Config(Settings):
             raise ValueError("; ".join(reasons))
         return self
 
+    @model_validator(mode="after")
+    def _acyclic(self) -> Self:
+        parents = {model.name: tuple(model.only_where) for model in self.models}
+        for name, its in parents.items():
+            for parent in its:
+                if parent not in parents:
+                    hint = did_you_mean(parent, [other for other in parents if other != name])
+                    raise ValueError(
+                        f"model '{name}' is asked only where '{parent}' says so. {hint}"
+                    )
+        try:
+            tuple(TopologicalSorter(parents).static_order())
+        except CycleError as error:
+            circle = " → ".join(reversed(error.args[1]))
+            raise ValueError(f"only_where goes in a circle: {circle}") from None
+        return self
+
     def only(self, names: tuple[str, ...]) -> "Config":
         """Keep the named models, in the config's order; all of them where none is named."""
         known = [model.name for model in self.models]
@@ -123,9 +158,15 @@ class Config(Settings):
                 raise ConfigError(f"no model is named '{name}'", todo=did_you_mean(name, known))
         if not names:
             return self
-        return self.model_copy(
-            update={"models": tuple(model for model in self.models if model.name in names)}
-        )
+        kept = tuple(model for model in self.models if model.name in names)
+        for model in kept:
+            for parent in model.only_where:
+                if parent not in names:
+                    raise ConfigError(
+                        f"model '{model.name}' is asked only where '{parent}' says so",
+                        todo=f"Add --model {parent}",
+                    )
+        return self.model_copy(update={"models": kept})
 
 
 def load_config(path: Path) -> Config:

@@ -38,7 +38,8 @@ def of_models(models: Sequence[Model], digests: Sequence[str]) -> dict[str, Any]
             "files": digest,
             "labels": list(model.labels.value),
             "activation": model.activation.value,
-            "fails long texts": model.fails_long,
+            "long texts": model.on_long,
+            "only where": {name: list(labels) for name, labels in model.only_where.items()},
             "accepts": _plain(vars(model.rules)),
         }
         for model, digest in zip(models, digests, strict=True)

@@ -10,13 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from labelf_cli.answers import GroupAnswers
+from labelf_cli.answers import GroupAnswers, answer_digests
 from labelf_cli.cache import LogitsCache
 from labelf_cli.chunk import Chunk
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError
+from labelf_cli.hierarchy import Hierarchy
 from labelf_cli.memo import MEMO_BYTES, Memo
 from labelf_cli.predictions import Answers
 from labelf_cli.schedule import Workers
@@ -59,6 +60,7 @@ class Labeller:
 
         Raises:
             OutputError: the cache can't be used.
+            ConfigError: a model waits for a label that another does not give.
         """
         self.groups = tuple(groups)
         members = {
@@ -68,6 +70,7 @@ class Labeller:
         }
         self._members = tuple(members[name] for name in order or members)
         self.models: tuple[Model, ...] = tuple(model for _, _, model in self._members)
+        self._hierarchy = Hierarchy(self.models)
         self.batching: tuple[Because[Batching], ...] = ()
         self._workers = Workers(threads)
         self._memo_bytes = memo_bytes
@@ -83,8 +86,9 @@ class Labeller:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """For each model a hash over everything that decides its logits."""
-        return tuple(self.groups[group].digests[member] for group, member, _ in self._members)
+        """For each model a hash over everything that decides its answers."""
+        digests = [answer_digests(group) for group in self.groups]
+        return tuple(digests[group][member] for group, member, _ in self._members)
 
     def load(self) -> Self:
         """Load the graphs, one after the other, and probe each.
@@ -97,10 +101,13 @@ class Labeller:
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
         cached: tuple[tuple[int, ...], ...] = ()
         if self._cache is not None:
-            cached = tuple(tuple(map(self._cache.model, group.digests)) for group in self.groups)
+            cached = tuple(
+                tuple(map(self._cache.model, answer_digests(group))) for group in self.groups
+            )
         self._kernel = Kernel(
             self.groups,
             self._members,
+            self._hierarchy,
             self.batching,
             self._workers,
             Memo(like, self._memo_bytes),

@@ -4,14 +4,13 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Lock
 from typing import TypeVar
 
 import numpy as np
 
 from labelf_cli.classifiers.interface import Batching
-from labelf_cli.tokens import Ints, TokenIds
+from labelf_cli.tokens import Ints
 
 CALLS_PER_BUDGET = 32
 """As many calls as cost, beyond their tokens, what the tokens of a whole budget cost.
@@ -73,30 +72,6 @@ def tokenising_steps(sizes: Ints) -> Iterator[slice]:
         stop = min(start + TEXTS_PER_STEP, reached, len(sizes))
         yield slice(start, stop)
         start, before = stop, int(cumulated[stop - 1])
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a group.
-
-    Attributes:
-        group: its number.
-        ids: token ids of some texts.
-        rows: which of them it is about, [n] int64.
-        places: their places among the texts of the chunk, [n] int64.
-        lengths: of their sequences, [n] int64.
-    """
-
-    group: int
-    ids: TokenIds
-    rows: Ints
-    places: Ints
-    lengths: Ints
-
-    @property
-    def cells(self) -> int:
-        """Tokens and padding."""
-        return int(self.lengths.max()) * len(self.lengths)
 
 
 Answer = TypeVar("Answer")

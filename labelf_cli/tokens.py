@@ -52,6 +52,28 @@ def join(parts: Sequence[TokenIds]) -> TokenIds:
     return TokenIds(flat, np.cumsum(lengths) - lengths, lengths)
 
 
+def windows(ids: TokenIds, rows: Ints, size: int, stride: int) -> tuple[TokenIds, Ints]:
+    """Cut texts into overlapping windows.
+
+    They are those of the overflowing tokens of Hugging Face's tokenizers: each begins
+    ``size - stride`` tokens after the one before, and the first that reaches the end is the last.
+
+    Args:
+        ids: token ids of all texts.
+        rows: which texts, [n] int64.
+        size: most tokens of a window.
+        stride: tokens that a window shares with the one before it, fewer than ``size``.
+
+    Returns:
+        Token ids of the windows, text after text, and how many each text has, [n] int64.
+    """
+    step, lengths = size - stride, ids.lengths[rows]
+    counts = 1 + -(-np.maximum(lengths - size, 0) // step)
+    begins = step * (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts))
+    lengths = np.minimum(np.repeat(lengths, counts) - begins, size)
+    return TokenIds(ids.flat, np.repeat(ids.starts[rows], counts) + begins, lengths), counts
+
+
 @dataclass(frozen=True)
 class Template:
     """The special tokens around one text, and how batches are padded.

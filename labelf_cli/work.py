@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelf_cli.answers import GroupAnswers
+from labelf_cli.answers import GroupAnswers, Questions
 from labelf_cli.cache import LogitsCache
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Stopped
+from labelf_cli.hierarchy import Booleans, Hierarchy, Verdict
 from labelf_cli.memo import Memo, text_keys
-from labelf_cli.predictions import Answers, Status, accept
-from labelf_cli.schedule import Call, Urgency, Workers, micro_batches, tokenising_steps
+from labelf_cli.predictions import Answers, Floats, Status, Statuses
+from labelf_cli.schedule import Urgency, Workers, micro_batches, tokenising_steps
 from labelf_cli.spent import Spent
 from labelf_cli.tokens import Ints, TokenIds, encode_each, join
 
@@ -31,6 +32,7 @@ class Kernel:
     Attributes:
         groups: the models.
         models: each model with its place in the output: group and member.
+        hierarchy: which of them wait for others.
         batching: of each group.
         workers: the pool.
         memo: answers to the latest texts.
@@ -40,6 +42,7 @@ class Kernel:
 
     groups: tuple[Group, ...]
     models: tuple[tuple[int, int, Model], ...]
+    hierarchy: Hierarchy
     batching: tuple[Because[Batching], ...]
     workers: Workers
     memo: "Memo[Work]"
@@ -68,8 +71,36 @@ class _Texts:
         return cls(encoded.dictionary, places.to_numpy().astype(np.int64))
 
 
+@dataclass(frozen=True)
+class _Tokens:
+    """Texts of a chunk as one tokenizer sees them.
+
+    Attributes:
+        places: of the texts, in order, [n] int64.
+        ids: their token ids.
+        failures: why it failed on some, by their places.
+    """
+
+    places: Ints
+    ids: TokenIds
+    failures: dict[int, str]
+
+    def __or__(self, other: "_Tokens") -> "_Tokens":
+        """Both together."""
+        places, ids = np.concatenate((self.places, other.places)), join([self.ids, other.ids])
+        order = np.argsort(places)
+        ids = TokenIds(ids.flat, ids.starts[order], ids.lengths[order])
+        return _Tokens(places[order], ids, self.failures | other.failures)
+
+
+_NO_TOKENS = _Tokens(np.empty(0, np.int64), TokenIds.of([]), {})
+
+
 class Work:
     """One chunk. A step that ends submits the steps that it makes possible.
+
+    Models that wait for the answers of others are asked in rounds: when all that is asked is
+    answered, those texts are asked about that it makes possible.
 
     Its texts are of three kinds: those that the memo knows, those that an earlier chunk is at
     work on, and its own. When its own are answered, ``_computed`` is done and later chunks may
@@ -85,6 +116,8 @@ class Work:
         self._elsewhere: list[tuple[Work, Ints, Ints]] = []
         self._own: Ints = np.empty(0, np.int64)
         self._keys: list[bytes] = []
+        self._unasked: list[Ints] = []
+        self._tokens: dict[str, _Tokens] = {}
         self._spent = Spent()
         self._open_steps = 0
         self._lock = Lock()
@@ -103,15 +136,24 @@ class Work:
     def _run(self, step: Callable[[], None]) -> None:
         try:
             step()
-            with self._lock:
-                self._open_steps -= 1
-                last = not self._open_steps
-            if last:
-                self._settle()
+            self._end_step()
         except Stopped:
             self._drop()
         except BaseException as error:
             self._fail(error)
+
+    def _end_step(self) -> None:
+        with self._lock:
+            self._open_steps -= 1
+            if self._open_steps:
+                return
+            self._open_steps = 1  # what follows counts as one, until it has submitted all
+        for number, answers in enumerate(self._answers):
+            self._cache(number, answers.pool())
+        if self._ask():
+            self._end_step()
+        else:
+            self._settle()
 
     # Before the models: which texts there are, what is known of them, their tokens.
 
@@ -125,13 +167,9 @@ class Work:
         claim = kernel.memo.claim(self._keys, self, self._arrays())
         self._own, self._elsewhere = claim.own, claim.elsewhere
         self._add(Spent(texts=count, recalled=count - len(claim.own)))
-        unknown = [self._unknown(number) for number in range(len(kernel.groups))]
-        by_tokenizer: dict[str, list[int]] = {}
-        for number, group in enumerate(kernel.groups):
-            by_tokenizer.setdefault(group.tokenizer.digest, []).append(number)
+        self._unasked = [self._unknown(number) for number in range(len(kernel.groups))]
         self._add(Spent(bookkeeping=time.thread_time() - began))
-        for numbers in by_tokenizer.values():
-            self._submit_tokenising(numbers, [unknown[number] for number in numbers])
+        self._ask()
 
     def _arrays(self) -> list[np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
         return [array for answers in self._answers for array in answers.arrays]
@@ -150,10 +188,35 @@ class Work:
             self._add(Spent(cached=len(found)))
         return own[known < len(answers.logits)]
 
-    def _submit_tokenising(self, numbers: list[int], unknown: list[Ints]) -> None:
-        """Encode the texts once for all groups that share a tokenizer, some texts a step."""
-        places = np.unique(np.concatenate(unknown)) if len(unknown) > 1 else unknown[0]
+    def _ask(self) -> bool:
+        """Ask each group about the texts that it is wanted for by now; whether there are any."""
+        by_tokenizer: dict[str, dict[int, Ints]] = {}
+        for number, wanted in enumerate(self._wanted()):
+            unasked = self._unasked[number]
+            self._unasked[number], asked = unasked[~wanted[unasked]], unasked[wanted[unasked]]
+            if len(asked):
+                tokenizer = self._kernel.groups[number].tokenizer.digest
+                by_tokenizer.setdefault(tokenizer, {})[number] = asked
+        for tokenizer, asked_of in by_tokenizer.items():
+            self._submit_tokenising(tokenizer, asked_of)
+        return bool(by_tokenizer)
+
+    def _wanted(self) -> list[Booleans]:
+        """About which texts each group is to be asked, as far as is known, [texts + 1] each."""
+        count = len(self._texts.distinct) + 1
+        if self._kernel.hierarchy.is_flat:
+            return [np.ones(count, bool)] * len(self._answers)
+        wanted = [np.zeros(count, bool) for _ in self._answers]
+        for (group, _, _), verdict in zip(self._kernel.models, self._judge(), strict=True):
+            wanted[group] |= verdict.asked
+        return wanted
+
+    def _submit_tokenising(self, tokenizer: str, asked_of: dict[int, Ints]) -> None:
+        """Encode texts once for all groups that share a tokenizer, some texts a step."""
+        known = self._tokens.get(tokenizer, _NO_TOKENS)
+        places = np.setdiff1d(np.concatenate(list(asked_of.values())), known.places)
         if not len(places):
+            self._submit_calls(asked_of, known)
             return
         texts = self._texts.distinct.take(pa.array(places))
         cuts = list(tokenising_steps(pc.binary_length(texts).to_numpy()))
@@ -162,56 +225,51 @@ class Work:
 
         def tokenise(part: int) -> None:
             began = time.thread_time()
-            tokenizer = self._kernel.groups[numbers[0]].tokenizer
-            ids, why = encode_each(tokenizer, texts[cuts[part]].to_pylist())
+            group = self._kernel.groups[next(iter(asked_of))]
+            ids, why = encode_each(group.tokenizer, texts[cuts[part]].to_pylist())
             self._add(Spent(tokenising=time.thread_time() - began))
             with self._lock:
                 parts[part] = ids
                 failures.update((int(places[cuts[part]][at]), why[at]) for at in why)
                 done = [ids for ids in parts if ids is not None]
             if len(done) == len(parts):
-                self._submit_calls(numbers, unknown, places, join(done), failures)
+                tokens = self._tokens[tokenizer] = known | _Tokens(places, join(done), failures)
+                self._submit_calls(asked_of, tokens)
 
         steps = [partial(tokenise, part) for part in range(len(parts))]
         self._submit([(0, self._number)] * len(steps), steps)
 
     # The models.
 
-    def _submit_calls(
-        self,
-        numbers: list[int],
-        unknown: list[Ints],
-        places: Ints,
-        ids: TokenIds,
-        failures: dict[int, str],
-    ) -> None:
-        for number, its in zip(numbers, unknown, strict=True):
+    def _submit_calls(self, asked_of: dict[int, Ints], tokens: _Tokens) -> None:
+        for number, asked in asked_of.items():
             answers = self._answers[number]
-            answers.fail({place: why for place, why in failures.items() if place in its})
-            answers.lengths[places] = answers.group.template.lengths(ids, None)
-            asked = answers.to_ask(its)
-            rows = np.searchsorted(places, asked)
-            lengths = answers.group.template.lengths(ids, answers.group.max_length.value)[rows]
+            answers.fail({place: why for place, why in tokens.failures.items() if place in asked})
+            answers.lengths[tokens.places] = answers.group.template.lengths(tokens.ids, None)
+            questions = answers.questions(tokens.ids, tokens.places, asked)
             batches = micro_batches(
-                lengths, self._kernel.batching[number].value, answers.group.token_budget
+                questions.lengths, self._kernel.batching[number].value, answers.group.token_budget
             )
-            calls = [Call(number, ids, rows[b], asked[b], lengths[b]) for b in batches]
+            calls = [questions.take(batch) for batch in batches]
             urgencies = [(1, self._number, -call.cells) for call in calls]
-            self._submit(urgencies, [partial(self._call, call) for call in calls])
+            self._submit(urgencies, [partial(self._call, number, call) for call in calls])
 
-    def _call(self, call: Call) -> None:
+    def _call(self, number: int, call: Questions) -> None:
         began = time.thread_time()
-        answers = self._answers[call.group]
-        answered = answers.ask(call.ids, call.rows, call.places)
+        answered = self._answers[number].ask(call)
         models = time.thread_time() - began
         tokens = int(call.lengths.sum())
         self._add(Spent(calls=1, tokens=tokens, padding=call.cells - tokens, models=models))
-        if (cache := self._kernel.cache) is not None:
-            keys = [self._keys[place] for place in answered.tolist()]
-            for model, logits in zip(
-                self._kernel.cached_models[call.group], answers.logits, strict=True
-            ):
-                cache.put(model, keys, answers.lengths[answered], logits[answered])
+        self._cache(number, answered)
+
+    def _cache(self, number: int, places: Ints) -> None:
+        """Keep what a group says about some texts for other runs."""
+        cache, answers = self._kernel.cache, self._answers[number]
+        if cache is None or not len(places):
+            return
+        keys = [self._keys[place] for place in places.tolist()]
+        for model, logits in zip(self._kernel.cached_models[number], answers.logits, strict=True):
+            cache.put(model, keys, answers.lengths[places], logits[places])
 
     def _add(self, spent: Spent) -> None:
         with self._lock:
@@ -221,6 +279,7 @@ class Work:
 
     def _settle(self) -> None:
         """The own texts are answered: keep that, and wait for the other chunks."""
+        self._tokens = {}
         broke = np.zeros(len(self._own), bool)
         for answers in self._answers:
             broke |= answers.broke(self._own)
@@ -229,10 +288,10 @@ class Work:
         self._computed.set_result(None)
         self._open_steps = len(self._elsewhere) + 1
         for other, _, _ in self._elsewhere:
-            other._computed.add_done_callback(lambda _: self._end_step())
-        self._end_step()
+            other._computed.add_done_callback(lambda _: self._end_wait())
+        self._end_wait()
 
-    def _end_step(self) -> None:
+    def _end_wait(self) -> None:
         with self._lock:
             self._open_steps -= 1
             if self._open_steps:
@@ -259,6 +318,15 @@ class Work:
         """Leave nobody waiting for a chunk whose steps the closing pool has dropped."""
         self._fail(CancelledError())
 
+    def _judge(self) -> list[Verdict]:
+        """What each model says by now."""
+
+        def of_model(number: int) -> tuple[Floats, Statuses, dict[int, str]]:
+            group, member, _ = self._kernel.models[number]
+            return self._answers[group].of_model(member)
+
+        return self._kernel.hierarchy.judge(of_model)
+
     def _assemble(self) -> Answers:
         """Answers per distinct text to answers per row."""
         began = time.thread_time()
@@ -268,13 +336,12 @@ class Work:
         status[texts] = Status.EMPTY
         reasons: dict[int, list[str]] = {}
         scores, accepted = [], []
-        for group, member, model in self._kernel.models:
-            found, its_status, failures = self._answers[group].of_model(member)
-            np.maximum(status, its_status, out=status)
-            for place, reason in failures.items():
+        for (_, _, model), verdict in zip(self._kernel.models, self._judge(), strict=True):
+            np.maximum(status, verdict.status, out=status)
+            for place, reason in verdict.failures.items():
                 reasons.setdefault(place, []).append(f"{model.name}: {reason}")
-            scores.append(found[places])
-            accepted.append(accept(found, model.rules).take(places))
+            scores.append(verdict.scores[places])
+            accepted.append(verdict.accepted.take(places))
         errors = _error_column(reasons, places)
         self._add(Spent(bookkeeping=time.thread_time() - began))
         return Answers(tuple(scores), tuple(accepted), status[places], errors, self._spent)

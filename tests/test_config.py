@@ -34,7 +34,7 @@ def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
     config = load(tmp_path, ONE_MODEL)
     assert config.input.text_column == ("text",)
     said = {"name": "product", "path": tmp_path / "models/product"}
-    silent = {"thresholds": {}, "on_long": "truncate"}
+    silent = {"thresholds": {}, "on_long": "truncate", "pooling": "mean", "only_where": {}}
     assert config.models[0].model_dump(exclude_none=True) == said | silent
 
 
@@ -48,14 +48,17 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
         "none_label": "none",
         "activation": "sigmoid",
         "labels": ["a", "b"],
-        "on_long": "error",
+        "on_long": "window",
+        "stride": 32,
+        "pooling": "max",
         "max_length": 256,
         "token_budget": 512,
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
     (model,) = load(tmp_path, f"{ONE_MODEL}{lines}thresholds.Billing = 0.4").models
     dumped = model.model_dump(mode="json", exclude={"name", "path"})
-    assert dumped == said | {"thresholds": {"Billing": 0.4}, "encoder": None}
+    tables = {"thresholds": {"Billing": 0.4}, "only_where": {}}
+    assert dumped == said | tables | {"encoder": None}
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class EncoderHeads(Group):
         """Read everything but the graphs.
 
         Args:
-            configs: of the heads, with the same ``encoder`` and the same ``max_length``.
+            configs: of the heads, with the same encoder, the same ``max_length`` and windows.
             tokenizers: those that are loaded already, by digest; an equal one is shared.
 
         Raises:
@@ -227,7 +227,7 @@ class EncoderHeads(Group):
         self._heads = tuple(_Head(config, self.encoder) for config in configs)
         graph = self.encoder.graph
         self.tokenizer, self.template = graph.tokenizer, graph.template
-        self.max_length = graph.max_length
+        self.max_length, self.stride = graph.max_length, graph.stride(first)
         self.num_bytes = graph.folder.num_bytes + sum(h.folder.num_bytes for h in self._heads)
         self.token_budget = first.token_budget or graph.folder.tuning.token_budget
         self.models: tuple[Model, ...] = tuple(head.model for head in self._heads)

@@ -235,7 +235,9 @@ class ModelFolder:
             labels=labels,
             activation=activation,
             rules=rules(config, labels.value, multi_label=multi_label),
-            fails_long=config.on_long == "error",
+            on_long=config.on_long,
+            pooling=config.pooling,
+            only_where=config.only_where,
         )
 
     def require_labels(self, model: Model, num_labels: int) -> None:

@@ -41,4 +41,5 @@ def _runs_as(model: ModelConfig) -> tuple[object, ...]:
         folder.path.resolve(),
         model.max_length,
         model.token_budget,
+        (model.on_long == "window", model.stride),
     )

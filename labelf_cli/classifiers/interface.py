@@ -1,11 +1,12 @@
 """What the kernel knows of its classifiers, however they answer."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
-from labelf_cli.config import Activation
+from labelf_cli.config import Activation, OnLong, Pooling
 from labelf_cli.errors import ModelError
 from labelf_cli.predictions import Floats, Rules
 from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
@@ -46,7 +47,9 @@ class Model:
         labels: in the order of the logits.
         activation: from logits to scores.
         rules: what becomes of its scores.
-        fails_long: whether a text over the maximum length fails its row instead of being cut.
+        on_long: what becomes of a text over the maximum length.
+        pooling: how the scores of its windows become its score.
+        only_where: other models, by name, and the labels of theirs for which it is asked at all.
     """
 
     name: str
@@ -54,7 +57,9 @@ class Model:
     labels: Because[tuple[str, ...]]
     activation: Because[Activation]
     rules: Rules
-    fails_long: bool
+    on_long: OnLong = "truncate"
+    pooling: Pooling = "mean"
+    only_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Group(ABC):
@@ -67,6 +72,7 @@ class Group(ABC):
         max_length: longest sequence, special tokens included; None for no limit.
         num_bytes: size of the files behind it.
         token_budget: tokens in one call, padding included.
+        stride: tokens that a window shares with the one before it; None for texts that are cut.
     """
 
     models: tuple[Model, ...]
@@ -75,6 +81,7 @@ class Group(ABC):
     max_length: Because[int | None]
     num_bytes: int
     token_budget: int
+    stride: int | None = None
 
     @property
     @abstractmethod

@@ -11,8 +11,11 @@ from labelf_cli.classifiers.graph_file import cut_to_first_token
 from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.probe import probe_ids
 from labelf_cli.classifiers.session import Session, Stop
+from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.tokens import Ints, Sequences, TokenIds, Tokenizer, sequences
+
+_STRIDE = 64
 
 
 class TextGraph:
@@ -100,6 +103,25 @@ class TextGraph:
         everything = np.arange(len(ids.lengths))
         calls = (self.inputs(ids, rows) for rows in [*everything[:, None], everything])
         return all(one.run(call).tobytes() == other.run(call).tobytes() for call in calls)
+
+    def stride(self, config: ModelConfig) -> int | None:
+        """Tokens that windows of a text share; None where a config does not ask for windows.
+
+        Raises:
+            ConfigError: a window has no more tokens than it shares.
+        """
+        limit = self.max_length.value
+        if config.on_long != "window" or limit is None:
+            return None
+        room = limit - self.template.num_special
+        stride = min(_STRIDE, room // 4) if config.stride is None else config.stride
+        if stride >= room:
+            raise ConfigError(
+                f"{stride} leaves nothing new for a window of {room} tokens",
+                where=f"model '{config.name}', stride",
+                todo="Choose a smaller one, or a larger max_length",
+            )
+        return stride
 
     @cached_property
     def digest(self) -> str:

@@ -40,6 +40,19 @@ def _shared(group: "Group") -> str:
     return f"one run answers {names}" if len(group.models) > 1 else ""
 
 
+def _long_texts(group: "Group", model: "Model") -> str:
+    """What becomes of a text over the maximum length."""
+    if group.stride is None:
+        return {"error": "fail their row"}.get(model.on_long, "are cut")
+    return f"windows that share {group.stride} tokens, pooled by {model.pooling}"
+
+
+def _asked(model: "Model") -> str:
+    """For which texts a model is asked."""
+    its = (f"{name} is {' or '.join(labels)}" for name, labels in model.only_where.items())
+    return f"where {' and '.join(its)}"
+
+
 def _table(group: "Group", model: "Model", batching: "Because[Batching]", users: int) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -68,6 +81,8 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         ),
         "runs in": (batching.value.value, batching.rule),
         "max length": (str(group.max_length.value or "none"), group.max_length.rule),
+        "long texts": (_long_texts(group, model), ""),
+        **({"asked": (_asked(model), "only_where in the config")} if model.only_where else {}),
         "tokenizer": (group.tokenizer.digest[:12], shared),
         "size": (f"{group.num_bytes / 1e6:.1f} MB", _shared(group)),
     }

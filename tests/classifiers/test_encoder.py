@@ -322,7 +322,7 @@ class TestHeads:
         heads = opened(encoder, head, on_long="error", max_length=5, activation="sigmoid")
         (model,) = heads.models
         assert model.labels == (("good", "bad"), "id2label of config.json")
-        assert (model.fails_long, model.rules.multi_label) == (True, True)
+        assert (model.on_long, model.rules.multi_label) == ("error", True)
         assert heads.max_length.value == 5
         texts = TokenIds.of([[THE] * 3 + [MY] * 3, [THE] * 3])
         (found,) = heads.logits(texts, np.arange(2))

@@ -61,7 +61,6 @@ def _model(name: str) -> Model:
         labels=Because(labels, "labels in the config"),
         activation=Because("softmax", "activation in the config"),
         rules=rules(ModelConfig(name=name, path=Path()), labels, multi_label=False),
-        fails_long=False,
     )
 
 

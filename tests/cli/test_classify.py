@@ -599,3 +599,17 @@ def test_a_signal_that_a_library_swallows_ends_the_run_all_the_same(
     done = labelf("classify", "-", *arguments, stdin=stdin, env=env)
     assert (done.returncode, done.stdout) == (143, b"")
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("example", ["windows", "hierarchy"])
+def test_an_example_config_classifies_the_sample(example: str, labelf: Labelf) -> None:
+    config = ROOT / "configs" / f"{example}.toml"
+    rows = rows_of(succeeds(labelf("classify", CALLS, "-c", config, "-q")))
+    assert len(rows) == 80
+    if example == "windows":
+        assert {row["labelf.status"] for row in rows} == {"ok", "empty"}
+        return
+    for row in rows:
+        wanted = row["product.label"] in ("Mobile Broadband", "Fixed Line")
+        assert bool(row["issue_type.label"]) == wanted
+        assert bool(row["root_cause.label"]) == (row["issue_type.label"] == "Billing")

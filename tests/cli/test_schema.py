@@ -3,13 +3,14 @@
 import json
 import tomllib
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, Labelf
 from pydantic import BaseModel, ValidationError
 
-from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults
+from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults, load_config
 
 Json = dict[str, Any]
 
@@ -51,9 +52,10 @@ def accepts(schema: Json, value: object, root: Json) -> bool:
     return True
 
 
-def test_the_sample_config_is_accepted(schema: Json) -> None:
-    config = tomllib.loads((ROOT / "configs" / "models.toml").read_text("utf-8"))
-    assert accepts(schema, config, schema)
+@pytest.mark.parametrize("path", (ROOT / "configs").glob("*.toml"), ids=lambda path: path.stem)
+def test_the_examples_are_accepted(path: Path, schema: Json) -> None:
+    assert accepts(schema, tomllib.loads(path.read_text("utf-8")), schema)
+    assert load_config(path).models
 
 
 def test_the_keys_are_those_of_the_config(schema: Json) -> None:
