@@ -228,7 +228,7 @@ def test_circles_and_unknown_parents_are_refused(make_config: Callable[..., Conf
     def entry(name: str, **only_where: list[str]) -> dict[str, Any]:
         return {"name": name, "path": "m", "only_where": only_where}
 
-    with pytest.raises(ValueError, match="only_where goes in a circle: [abc] → "):
+    with pytest.raises(ValueError, match=r"only_where goes in a circle: [abc] → "):
         make_config(entry("a", c=["x"]), entry("b", a=["x"]), entry("c", b=["x"]))
     with pytest.raises(ValueError, match="only_where goes in a circle: a → a"):
         make_config(entry("a", a=["x"]))

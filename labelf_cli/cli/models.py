@@ -81,7 +81,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         ),
         "runs in": (batching.value.value, batching.rule),
         "max length": (str(group.max_length.value or "none"), group.max_length.rule),
-        "long texts": (_long_texts(group, model), ""),
+        **({"long texts": (_long_texts(group, model), "")} if group.max_length.value else {}),
         **({"asked": (_asked(model), "only_where in the config")} if model.only_where else {}),
         "tokenizer": (group.tokenizer.digest[:12], shared),
         "size": (f"{group.num_bytes / 1e6:.1f} MB", _shared(group)),
