@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from labelf_cli import __version__
 from labelf_cli.cli.bench import bench
+from labelf_cli.cli.check import check
 from labelf_cli.cli.classify import classify
 from labelf_cli.cli.logs import say
 from labelf_cli.cli.models import models
@@ -65,6 +66,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(classify)
+app.command()(check)
 app.command()(bench)
 app.command()(models)
 app.command()(optimize)

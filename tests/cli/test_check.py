@@ -1,0 +1,136 @@
+"""``labelf check``: what a run would do, and every reason why it would fail."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Labelf, WriteModel
+
+from labelf_cli.config import Config
+from labelf_cli.jobs.check import Check, CheckSettings, check
+
+CALLS = ROOT / "sample_data" / "calls.csv"
+
+
+def test_the_sample_is_told_in_one_look(labelf: Labelf) -> None:
+    done = labelf("check", "-c", ROOT / "configs" / "models.toml", CALLS, "--threads", "3")
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        *("product", "issue_type", "root_cause", "sentiment"),
+        *("4 graphs on 3 threads", "columns", "advice"),
+    ]
+    assert lines[0].startswith("product: 6 labels, softmax, any length, padded batches, tokenizer ")
+    assert " of 4 models, 0.1 MB, sha256 " in lines[0]
+    assert lines[5].startswith("columns: id, channel, started_at, ")
+    assert lines[5].endswith(", labelf.status, labelf.error")
+
+
+def test_the_columns_are_those_of_a_run(labelf: Labelf) -> None:
+    config = ("-c", ROOT / "configs" / "hierarchy.toml", "--layout", "nested", "--separator", "_")
+    checked = labelf("check", *config, CALLS).stdout.decode().splitlines()
+    header = labelf("classify", CALLS, *config, "-q", "--limit", "0").stdout.decode().strip()
+    assert f"columns: {header.replace(',', ', ')}" in checked
+
+
+def test_every_reason_is_told(labelf: Labelf, write_model: WriteModel, tmp_path: Path) -> None:
+    write_model("good")
+    write_model("broken")
+    (tmp_path / "models/broken/model.onnx").write_bytes(b"<html>")
+    entries = (("good", "good"), ("gone", "gone"), ("broken", "broken"))
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        "".join(f'[[models]]\nname = "{n}"\npath = "models/{path}"\n' for n, path in entries)
+    )
+    done = labelf("check", "-c", config, "none.csv")
+    assert done.returncode == 2
+    assert done.stdout.startswith(b"good: 3 labels, softmax, 64 tokens, padded batches, ")
+    assert b"columns" not in done.stdout
+    first, second, third = done.stderr.decode().splitlines()
+    assert first == "error: none.csv: no such file. Check the path"
+    assert second.startswith(f"error: {tmp_path}/models/gone: no such model folder. ")
+    assert third.startswith(f"error: {tmp_path}/models/broken/model.onnx: ")
+
+
+@pytest.fixture
+def checked(write_model: WriteModel, make_config: Callable[..., Config]) -> Callable[..., Check]:
+    """A function that checks one model, of these labels and keys."""
+
+    def check_one(labels: tuple[str, ...], made: dict[str, Any], **keys: object) -> Check:
+        path = write_model(labels=labels, **made)
+        return check(CheckSettings(make_config({"name": "m", "path": path, **keys}), threads=1))
+
+    return check_one
+
+
+MULTI = {"config": {"problem_type": "multi_label_classification"}}
+SINGLE = {"config": {"problem_type": "single_label_classification"}}
+NONE = "m: every text gets a label; threshold and none_label let a model say that none fits"
+
+
+@pytest.mark.parametrize(
+    ("labels", "made", "keys", "advice"),
+    [
+        (("a", "b"), {}, {}, [NONE]),
+        (("a", "b"), {}, {"threshold": 0.7, "none_label": "x"}, []),
+        (("a", "other"), {}, {}, []),
+        (("toxic", "severe_toxic"), MULTI, {}, []),
+        (
+            ("toxic", "severe_toxic", "none"),
+            {},
+            {},
+            [
+                (
+                    "model 'm': 'toxic' and 'severe_toxic' may hold together, but config.json has "
+                    "no problem_type, so one label is expected. If several may hold, say "
+                    'activation = "sigmoid"'
+                )
+            ],
+        ),
+        (
+            ("TV", "Smart TV", "none"),
+            SINGLE,
+            {},
+            ["model 'm': 'TV' and 'Smart TV' contain one another; only one of them is answered"],
+        ),
+        (
+            ("a", "b"),
+            {},
+            {"thresholds": {"b": 1.5}},
+            ["model 'm': no score of 'b' reaches its threshold 1.5"],
+        ),
+        (
+            ("a", "b"),
+            {},
+            {"threshold": 0.25},
+            ["model 'm': the best score is never under the threshold 0.25"],
+        ),
+        (("a", "b"), {}, {"threshold": 3.0, "activation": "none"}, []),
+    ],
+)
+def test_advice(
+    labels: tuple[str, ...],
+    made: dict[str, Any],
+    keys: dict[str, object],
+    advice: list[str],
+    checked: Callable[..., Check],
+) -> None:
+    found = checked(labels, made, **keys)
+    assert (list(found.advice), found.faults) == (advice, ())
+
+
+def test_a_label_that_a_parent_never_gives_is_a_fault(
+    write_model: WriteModel, make_config: Callable[..., Config]
+) -> None:
+    path = write_model()
+    child = {"name": "c", "path": path, "only_where": {"p": ["never"]}}
+    found = check(CheckSettings(make_config({"name": "p", "path": path}, child), threads=1))
+    assert found.faults == (
+        "model 'c', only_where: the model 'p' never answers 'never'. There are: yes, no, maybe",
+    )
+
+
+def test_a_model_that_fails_on_a_text_is_a_fault(checked: Callable[..., Check]) -> None:
+    found = checked(("a", "b"), {"nan_word": "[UNK]"})
+    assert found.faults == ("model 'm': fails on a text (m: the model's answer is not a number)",)
