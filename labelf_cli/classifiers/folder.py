@@ -202,10 +202,19 @@ class ModelFolder:
         if problem == "multi_label_classification":
             return Because("sigmoid", "problem_type is multi_label_classification")
         if num_labels == 1:
-            return Because("sigmoid", "one label")
+            return self._of_cross_encoder() or Because("sigmoid", "one label")
         if problem == "single_label_classification":
             return Because("softmax", "problem_type is single_label_classification")
         return Because("softmax", "several labels and no problem_type")
+
+    def _of_cross_encoder(self) -> Because[Activation] | None:
+        """What sentence-transformers' CrossEncoder keeps of its activation, by both its keys."""
+        its = self.config.get("sentence_transformers")
+        name = its.get("activation_fn") if isinstance(its, dict) else None
+        name = name or self.config.get("sbert_ce_default_activation_function")
+        kinds: dict[str, Activation] = {"Identity": "none", "Sigmoid": "sigmoid"}
+        activation = kinds.get(str(name).rsplit(".", 1)[-1])
+        return None if activation is None else Because(activation, "activation of a CrossEncoder")
 
     def max_length(self, given: int | None) -> Because[int | None]:
         """The longest sequence in tokens: the least of what the files and the config allow."""

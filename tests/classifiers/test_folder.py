@@ -192,6 +192,25 @@ class TestActivation:
         folder = described(tmp_path, {"problem_type": problem})
         assert folder.activation(None, num_labels) == (activation, rule)
 
+    @pytest.mark.parametrize(
+        ("config", "activation"),
+        [
+            ({"sentence_transformers": {"activation_fn": "torch.nn.Identity"}}, "none"),
+            ({"sentence_transformers": {"activation_fn": "torch.nn.Sigmoid"}}, "sigmoid"),
+            ({"sbert_ce_default_activation_function": "torch.nn.Identity"}, "none"),
+        ],
+    )
+    def test_a_cross_encoder_keeps_its_own(
+        self, tmp_path: Path, config: dict[str, object], activation: str
+    ) -> None:
+        expected = (activation, "activation of a CrossEncoder")
+        assert described(tmp_path, config).activation(None, 1) == expected
+
+    @pytest.mark.parametrize("its", [{"version": "5.0"}, None, "odd", {"activation_fn": "Odd"}])
+    def test_a_cross_encoder_with_none_has_the_usual_one(self, tmp_path: Path, its: object) -> None:
+        folder = described(tmp_path, {"sentence_transformers": its})
+        assert folder.activation(None, 1) == ("sigmoid", "one label")
+
     def test_the_config_overrides_the_export(self, tmp_path: Path) -> None:
         folder = described(tmp_path, {"problem_type": "regression"})
         assert folder.activation("softmax", 1) == ("softmax", "activation in the config")
