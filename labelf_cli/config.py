@@ -4,6 +4,7 @@ The file is validated once, here; everything behind this door gets frozen settin
 """
 
 import tomllib
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,9 +24,11 @@ from labelf_cli.errors import ConfigError, did_you_mean
 Activation = Literal["softmax", "sigmoid", "none"]
 OnLong = Literal["truncate", "window", "error"]
 Pooling = Literal["mean", "max", "first"]
+Kind = Literal["classifier", "zero-shot"]
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 Int = Annotated[int, Strict()]
+Bool = Annotated[bool, Strict()]
 Float = Annotated[float, Strict()]
 Labels = Annotated[tuple[Name, ...], Field(min_length=1)]
 
@@ -53,6 +56,11 @@ class InputConfig(Settings):
 class ModelDefaults(Settings):
     """``[defaults]``: every model key but name, id and path; a model's own value wins."""
 
+    kind: Kind = Field(
+        "classifier",
+        description="zero-shot: the labels are the config's own; the model is an NLI export or a "
+        "GLiClass uni-encoder.",
+    )
     file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
     encoder: Path | None = Field(
         None,
@@ -75,7 +83,18 @@ class ModelDefaults(Settings):
     activation: Activation | None = Field(
         None, description="From logits to scores; omitted: what the export says."
     )
-    labels: Labels | None = Field(None, description="Overrides id2label of the export.")
+    labels: Labels | None = Field(
+        None, description="Overrides id2label of the export; what a zero-shot model chooses from."
+    )
+    hypothesis_template: str = Field(
+        "This example is {}.",
+        description="Of a zero-shot NLI model: what a text may entail; {} stands for the label.",
+    )
+    multi_label: Bool = Field(
+        False,
+        description="Of a zero-shot model: whether several labels may hold for one text, so that "
+        "each is scored by itself.",
+    )
     on_long: OnLong = Field(
         "truncate",
         description="A text over max_length: cut it, answer it by overlapping windows, "
@@ -106,12 +125,40 @@ class ModelDefaults(Settings):
     )
 
 
+_ZERO_SHOT_KEYS = ("hypothesis_template", "multi_label")
+
+
 class ModelConfig(ModelDefaults):
     """One ``[[models]]`` entry."""
 
     name: Name = Field(description="Prefix of the model's output columns.")
     id: Int | None = Field(None, description="The model_id of the HTTP API.")
     path: Path = Field(description="Model folder or .onnx file, relative to the config file.")
+
+    @model_validator(mode="after")
+    def _keys_of_its_kind(self) -> Self:
+        if self.kind == "zero-shot":
+            reasons = list(self._zero_shot_reasons())
+        else:
+            keys = [key for key in _ZERO_SHOT_KEYS if key in self.model_fields_set]
+            reasons = [f'{key} needs kind = "zero-shot"' for key in keys]
+        if reasons:
+            raise ValueError("; ".join(reasons))
+        return self
+
+    def _zero_shot_reasons(self) -> Iterator[str]:
+        """What a zero-shot model can't be asked."""
+        if self.labels is None:
+            yield 'kind = "zero-shot" needs labels'
+        if self.encoder is not None:
+            yield 'encoder is not for kind = "zero-shot"'
+        if "{}" not in self.hypothesis_template:
+            yield "hypothesis_template has no {} for the label"
+            return
+        try:
+            self.hypothesis_template.format("")
+        except (AttributeError, LookupError, ValueError) as error:
+            yield f"hypothesis_template can't be filled in ({error}); write braces as {{{{ and }}}}"
 
 
 class Config(Settings):

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
@@ -80,14 +81,14 @@ class Template:
 
     Attributes:
         prefix, suffix: special ids before and after the text, [n] int32.
-        type_ids: token type of prefix, text and suffix.
+        type_ids: token type of prefix, text and suffix; the suffix has one or one for each id.
         pad_id: id that fills up shorter rows.
         pad_left, cut_left: on which side rows are padded, and long texts cut.
     """
 
     prefix: npt.NDArray[np.int32]
     suffix: npt.NDArray[np.int32]
-    type_ids: tuple[int, int, int] = (0, 0, 0)
+    type_ids: tuple[int, ...] = (0, 0, 0)
     pad_id: int = 0
     pad_left: bool = False
     cut_left: bool = False
@@ -141,13 +142,14 @@ def sequences(ids: TokenIds, rows: Ints, template: Template, max_length: int | N
     input_ids = np.full(place.shape, template.pad_id, np.int64)
     input_ids[in_text] = ids.flat[source]
     types = np.where(in_text, template.type_ids[1], 0)
-    for ends, special_ids, type_id in (
-        (np.zeros_like(kept), template.prefix, template.type_ids[0]),
-        (begin + kept, template.suffix, template.type_ids[2]),
+    for ends, special_ids, type_ids in (
+        (np.zeros_like(kept), template.prefix, template.type_ids[:1]),
+        (begin + kept, template.suffix, template.type_ids[2:]),
     ):
+        its_types = np.broadcast_to(type_ids, len(special_ids))
         for offset, special_id in enumerate(special_ids):
             here = place == (ends + offset)[:, None]
-            input_ids[here], types[here] = special_id, type_id
+            input_ids[here], types[here] = special_id, its_types[offset]
     mask = (place >= 0) & (place < (kept + special)[:, None])
     return Sequences(input_ids, mask.astype(np.int64), types.astype(np.int64))
 
@@ -183,6 +185,7 @@ class Tokenizer:
             self._tokenizer.model.dropout = None  # a text has the same tokens every time
         self.digest = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
         self.vocab_size = int(self._tokenizer.get_vocab_size())
+        self._before, self._skipped = "", 0
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -204,9 +207,24 @@ class Tokenizer:
         Raises:
             ValueError: it fails on one of them.
         """
+        if self._before:
+            texts = [self._before + text for text in texts]
         with _failures():
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return TokenIds.of([encoding.ids for encoding in encodings])
+        return TokenIds.of([encoding.ids[self._skipped :] for encoding in encodings])
+
+    def following(self, before: str) -> "Tokenizer":
+        """One that reads each text as what follows ``before``, whose ids it leaves out.
+
+        The beginning of a text may have other tokens than the same words behind a special token.
+
+        Raises:
+            ValueError: it fails on ``before``.
+        """
+        other = copy(self)
+        other._before, other._skipped = before, int(self.encode([before]).lengths[0])
+        other.digest = hashlib.sha256((self.digest + before).encode()).hexdigest()
+        return other
 
     def token_id(self, token: str) -> int | None:
         """Id of a token, None where the vocabulary lacks it."""
@@ -218,12 +236,12 @@ class Tokenizer:
         bare = (piece.lstrip("▁Ġ#") for piece in self._tokenizer.get_vocab())
         return sorted({piece for piece in bare if len(piece) > 1 and piece.isalpha()}) or ["a"]
 
-    def _probes(self) -> Iterator[Encoding]:
-        """Encoded texts one of which has tokens, whatever the vocabulary."""
+    def _probes(self, *, pairs: bool = False) -> Iterator[Encoding]:
+        """Encoded texts one of which has tokens, whatever the vocabulary; or each with itself."""
         for text in chain(["a"], self._tokenizer.get_vocab()):
             encoded = None
             with suppress(ValueError), _failures():
-                encoded = self._tokenizer.encode(text)
+                encoded = self._tokenizer.encode(text, text if pairs else None)
             if encoded is not None:
                 yield encoded
 
@@ -241,6 +259,10 @@ class Tokenizer:
 
         type_ids = (type_at(0), type_at(int(first)), type_at(int(last)))
         return Template(ids[:first], ids[last:], type_ids, pad_id, pad_left, cut_left)
+
+    def pair(self) -> Encoding | None:
+        """What it makes of two texts, with tokens of both; None if nothing tells them apart."""
+        return next((e for e in self._probes(pairs=True) if {0, 1} <= set(e.sequence_ids)), None)
 
 
 def _has_text(encoding: Encoding) -> bool:

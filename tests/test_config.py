@@ -34,13 +34,22 @@ def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
     config = load(tmp_path, ONE_MODEL)
     assert config.input.text_column == ("text",)
     said = {"name": "product", "path": tmp_path / "models/product"}
-    silent = {"thresholds": {}, "on_long": "truncate", "pooling": "mean", "only_where": {}}
+    silent = {
+        "kind": "classifier",
+        "thresholds": {},
+        "hypothesis_template": "This example is {}.",
+        "multi_label": False,
+        "on_long": "truncate",
+        "pooling": "mean",
+        "only_where": {},
+    }
     assert config.models[0].model_dump(exclude_none=True) == said | silent
 
 
 def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
     said: dict[str, object] = {
         "id": 42,
+        "kind": "zero-shot",
         "file": "onnx/model_quantized.onnx",
         "max_predictions": 1,
         "label_filter": ["TV", "Mobile"],
@@ -48,6 +57,8 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
         "none_label": "none",
         "activation": "sigmoid",
         "labels": ["a", "b"],
+        "hypothesis_template": "It is {}.",
+        "multi_label": True,
         "on_long": "window",
         "stride": 32,
         "pooling": "max",
@@ -132,6 +143,42 @@ def test_all_bad_fields_are_named_at_once(tmp_path: Path) -> None:
 )
 def test_a_bad_value_is_explained_where_it_stands(tmp_path: Path, line: str, reason: str) -> None:
     assert refusal(tmp_path, ONE_MODEL + line)[0].startswith(f"models[0].{reason}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('kind = "zero-shot"', 'kind = "zero-shot" needs labels'),
+        ("multi_label = true", 'multi_label needs kind = "zero-shot"'),
+        (
+            'multi_label = false\nhypothesis_template = "It is {}."',
+            'hypothesis_template needs kind = "zero-shot"; multi_label needs kind = "zero-shot"',
+        ),
+        (
+            'kind = "zero-shot"\nlabels = ["a"]\nhypothesis_template = "It is so."',
+            "hypothesis_template has no {} for the label",
+        ),
+        (
+            'kind = "zero-shot"\nlabels = ["a"]\nhypothesis_template = "{} }"',
+            (
+                "hypothesis_template can't be filled in (Single '}' encountered in format string); "
+                "write braces as {{ and }}"
+            ),
+        ),
+        (
+            'kind = "zero-shot"\nencoder = "e"',
+            'kind = "zero-shot" needs labels; encoder is not for kind = "zero-shot"',
+        ),
+    ],
+)
+def test_keys_of_zero_shot_models_belong_together(tmp_path: Path, lines: str, reason: str) -> None:
+    assert refusal(tmp_path, ONE_MODEL + lines) == [f"models[0]: {reason}"]
+
+
+def test_a_zero_shot_model_takes_the_defaults(tmp_path: Path) -> None:
+    defaults = '[defaults]\nkind = "zero-shot"\nlabels = ["a", "b"]\nmulti_label = true\n'
+    (model,) = load(tmp_path, f"{defaults}{ONE_MODEL}labels = ['c']").models
+    assert (model.kind, model.labels, model.multi_label) == ("zero-shot", ("c",), True)
 
 
 def test_a_bad_default_is_named_once_where_it_was_written(tmp_path: Path) -> None:

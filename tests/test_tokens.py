@@ -74,10 +74,13 @@ class Case:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     special = st.lists(st.integers(100, 199), max_size=2)
+    suffix = draw(special)
+    types = st.integers(0, 3)
+    of_suffix = draw(st.lists(types, min_size=1, max_size=1) | st.tuples(*[types] * len(suffix)))
     template = Template(
         prefix=np.array(draw(special), np.int32),
-        suffix=np.array(draw(special), np.int32),
-        type_ids=draw(st.tuples(*[st.integers(0, 3)] * 3)),
+        suffix=np.array(suffix, np.int32),
+        type_ids=(draw(types), draw(types), *of_suffix),
         pad_id=draw(st.integers(0, 3)),
         pad_left=draw(st.booleans()),
         cut_left=draw(st.booleans()),
@@ -98,8 +101,10 @@ def naive(case: Case) -> tuple[list[list[int]], list[list[int]], list[list[int]]
         text = case.ids[row]
         while case.max_length and len(prefix + text + suffix) > case.max_length:
             text = text[1:] if template.cut_left else text[:-1]
-        before, within, after = template.type_ids
-        types = [before] * len(prefix) + [within] * len(text) + [after] * len(suffix)
+        before, within, *after = template.type_ids
+        if len(after) != len(suffix):
+            after = after[:1] * len(suffix)
+        types = [before] * len(prefix) + [within] * len(text) + after
         made.append((prefix + text + suffix, types))
     length = max([template.num_special, *(len(ids) for ids, _ in made)])
 

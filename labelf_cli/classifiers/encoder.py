@@ -227,7 +227,7 @@ class EncoderHeads(Group):
         self._heads = tuple(_Head(config, self.encoder) for config in configs)
         graph = self.encoder.graph
         self.tokenizer, self.template = graph.tokenizer, graph.template
-        self.max_length, self.stride = graph.max_length, graph.stride(first)
+        self.max_length, self.stride = graph.max_length, graph.stride(first, self.template)
         self.num_bytes = graph.folder.num_bytes + sum(h.folder.num_bytes for h in self._heads)
         self.token_budget = first.token_budget or graph.folder.tuning.token_budget
         self.models: tuple[Model, ...] = tuple(head.model for head in self._heads)

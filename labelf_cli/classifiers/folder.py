@@ -17,7 +17,6 @@ from labelf_cli.classifiers.max_length import longest, pad_token_id
 from labelf_cli.classifiers.tuning import TUNING, Tuning
 from labelf_cli.config import Activation, ModelConfig
 from labelf_cli.errors import ModelError
-from labelf_cli.predictions import rules
 from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"
@@ -236,18 +235,7 @@ class ModelFolder:
         if labels is None:
             numbered = tuple(f"LABEL_{i}" for i in range(num_labels()))
             labels = Because(numbered, "numbered, since config.json has no id2label")
-        activation = self.activation(config.activation, len(labels.value))
-        multi_label = activation.value == "sigmoid" and len(labels.value) > 1
-        return Model(
-            name=config.name,
-            id=config.id,
-            labels=labels,
-            activation=activation,
-            rules=rules(config, labels.value, multi_label=multi_label),
-            on_long=config.on_long,
-            pooling=config.pooling,
-            only_where=config.only_where,
-        )
+        return Model.of(config, labels, self.activation(config.activation, len(labels.value)))
 
     def require_labels(self, model: Model, num_labels: int) -> None:
         """Refuse labels that are not one for each logit.

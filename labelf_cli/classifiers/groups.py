@@ -1,11 +1,15 @@
 """From the models of a config to the groups that answer: what is equal is loaded once."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
+from labelf_cli.classifiers.gliclass import GliClass, is_gliclass
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.text_graph import TextGraph
+from labelf_cli.classifiers.zero_shot import NliClassifier
 from labelf_cli.config import ModelConfig
 from labelf_cli.tokens import Tokenizer
 
@@ -13,33 +17,52 @@ from labelf_cli.tokens import Tokenizer
 def open_groups(models: Sequence[ModelConfig]) -> tuple[Group, ...]:
     """Read the files of all models but their graphs.
 
-    Heads over one encoder make a group, and so do models with the same graph.
+    Heads over one encoder make a group, and so do models with the same graph; zero-shot models if
+    they have the same labels, too. Those that differ in them share the loaded graph.
 
     Raises:
         ModelError: a file is missing or broken.
         ConfigError: a model is asked for what it does not have.
     """
     tokenizers: dict[str, Tokenizer] = {}
+    graphs: dict[tuple[object, ...], TextGraph] = {}
     members: dict[tuple[object, ...], list[ModelConfig]] = {}
     for model in models:
         members.setdefault(_runs_as(model), []).append(model)
-    return tuple(
-        (EncoderHeads if configs[0].encoder else OnnxClassifier)(configs, tokenizers)
-        for configs in members.values()
-    )
+    return tuple(_open(configs, tokenizers, graphs) for configs in members.values())
+
+
+def _open(
+    configs: Sequence[ModelConfig],
+    tokenizers: dict[str, Tokenizer],
+    graphs: dict[tuple[object, ...], TextGraph],
+) -> Group:
+    first = configs[0]
+    if first.encoder:
+        return EncoderHeads(configs, tokenizers)
+    if first.kind == "classifier":
+        return OnnxClassifier(configs, tokenizers)
+    folder = ModelFolder.find(first.path, first.file)
+    key = (*_files(folder), first.max_length)
+    if key not in graphs:
+        graphs[key] = TextGraph(folder, ("logits",), first.max_length, tokenizers)
+    return (GliClass if is_gliclass(folder) else NliClassifier)(configs, graphs[key])
+
+
+def _files(folder: ModelFolder) -> tuple[Path, Path]:
+    """Graph and folder: the same graph may stand beside another tokenizer, be it by a link."""
+    return folder.onnx.resolve(), folder.path.resolve()
 
 
 def _runs_as(model: ModelConfig) -> tuple[object, ...]:
-    """What two models have in common that one run of a graph answers.
-
-    Their folder is part of it: the same graph may stand beside another tokenizer, be it by a link.
-    """
+    """What two models have in common that one run of a graph answers."""
     folder = ModelFolder.find(model.encoder or model.path, None if model.encoder else model.file)
+    asked = (model.labels, model.hypothesis_template) if model.kind == "zero-shot" else None
     return (
         bool(model.encoder),
-        folder.onnx.resolve(),
-        folder.path.resolve(),
+        *_files(folder),
         model.max_length,
         model.token_budget,
         (model.on_long == "window", model.stride),
+        asked,
     )

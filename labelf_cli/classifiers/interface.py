@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
-from labelf_cli.config import Activation, OnLong, Pooling
+from labelf_cli.config import Activation, ModelConfig, OnLong, Pooling
 from labelf_cli.errors import ModelError
-from labelf_cli.predictions import Floats, Rules
+from labelf_cli.predictions import Floats, Rules, rules
 from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
 
 T = TypeVar("T")
@@ -60,6 +60,30 @@ class Model:
     on_long: OnLong = "truncate"
     pooling: Pooling = "mean"
     only_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        config: ModelConfig,
+        labels: Because[tuple[str, ...]],
+        activation: Because[Activation],
+    ) -> Self:
+        """What the config makes of a model whose labels and activation are settled.
+
+        Raises:
+            ConfigError: it names a label that the model does not have.
+        """
+        multi_label = activation.value == "sigmoid" and len(labels.value) > 1
+        return cls(
+            name=config.name,
+            id=config.id,
+            labels=labels,
+            activation=activation,
+            rules=rules(config, labels.value, multi_label=multi_label),
+            on_long=config.on_long,
+            pooling=config.pooling,
+            only_where=config.only_where,
+        )
 
 
 class Group(ABC):

@@ -25,6 +25,13 @@ _RESERVED_POSITIONS = {
 }
 
 
+GLICLASS = "GLiClass"
+"""The ``model_type`` of GLiClass."""
+
+_GLICLASS_LENGTH = 1024
+"""Default of GLiClass's pipeline, which does not ask its tokenizer."""
+
+
 def longest(
     config: Mapping[str, Any],
     tokenizer_config: Mapping[str, Any],
@@ -33,6 +40,12 @@ def longest(
 ) -> Because[int | None]:
     """The longest sequence in tokens: the least of what the files and labelf's config allow."""
     limits: list[Because[int]] = []
+    if config.get("model_type") == GLICLASS:
+        limits.append(Because(_GLICLASS_LENGTH, "default of GLiClass's pipeline"))
+        encoder = config.get("encoder_config")
+        config, tokenizer_config = (encoder if isinstance(encoder, dict) else {}), {}
+        if not config.get("position_biased_input", True):
+            config = {}  # positions relative to each other have no end
     model_max_length = tokenizer_config.get("model_max_length")
     if isinstance(model_max_length, int | float) and 0 < model_max_length <= _SANE_LENGTH:
         limits.append(Because(int(model_max_length), "model_max_length of the tokenizer"))

@@ -37,7 +37,10 @@ class OnnxClassifier(Group):
         self._folder = ModelFolder.find(first.path, first.file)
         self._graph = TextGraph(self._folder, ("logits",), first.max_length, tokenizers)
         self.tokenizer, self.template = self._graph.tokenizer, self._graph.template
-        self.max_length, self.stride = self._graph.max_length, self._graph.stride(first)
+        self.max_length, self.stride = (
+            self._graph.max_length,
+            self._graph.stride(first, self.template),
+        )
         self.num_bytes = self._folder.num_bytes
         self.token_budget = first.token_budget or self._folder.tuning.token_budget
         self.models = tuple(self._folder.model(c, lambda: self._num_labels) for c in configs)

@@ -13,7 +13,7 @@ from labelf_cli.classifiers.probe import probe_ids
 from labelf_cli.classifiers.session import Session, Stop
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError, ModelError
-from labelf_cli.tokens import Ints, Sequences, TokenIds, Tokenizer, sequences
+from labelf_cli.tokens import Ints, Sequences, Template, TokenIds, Tokenizer, sequences
 
 _STRIDE = 64
 
@@ -104,8 +104,12 @@ class TextGraph:
         calls = (self.inputs(ids, rows) for rows in [*everything[:, None], everything])
         return all(one.run(call).tobytes() == other.run(call).tobytes() for call in calls)
 
-    def stride(self, config: ModelConfig) -> int | None:
+    def stride(self, config: ModelConfig, template: Template) -> int | None:
         """Tokens that windows of a text share; None where a config does not ask for windows.
+
+        Args:
+            config: of the model.
+            template: of its sequences.
 
         Raises:
             ConfigError: a window has no more tokens than it shares.
@@ -113,7 +117,7 @@ class TextGraph:
         limit = self.max_length.value
         if config.on_long != "window" or limit is None:
             return None
-        room = limit - self.template.num_special
+        room = limit - template.num_special
         stride = min(_STRIDE, room // 4) if config.stride is None else config.stride
         if stride >= room:
             raise ConfigError(

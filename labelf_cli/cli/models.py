@@ -60,6 +60,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
 
     from labelf_cli.classifiers.encoder import EncoderHeads
     from labelf_cli.classifiers.onnx import OnnxClassifier
+    from labelf_cli.classifiers.zero_shot import ZeroShot
 
     table = Table(title=Text(model.name), title_justify="left", box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -69,6 +70,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         "id": ("-" if model.id is None else str(model.id), ""),
         f"{len(model.labels.value)} labels": (", ".join(model.labels.value), model.labels.rule),
         "activation": model.activation,
+        **(group.explained if isinstance(group, ZeroShot) else {}),
         **(
             {"encoder": (str(group.encoder.graph.folder.path), group.encoder.rule)}
             if isinstance(group, EncoderHeads)

@@ -106,3 +106,29 @@ def test_heads_name_their_encoder_and_each_other(labelf: Labelf, tmp_path: Path)
     found = shown(labelf, write_config(tmp_path, *entries))
     assert found["mood"]["encoder"] == f"{encoder} (mean pooling, unit length)"
     assert found["topic"]["size"].endswith("MB (one run answers mood, topic)")
+
+
+def test_zero_shot_models_say_how_their_labels_are_asked_for(
+    labelf: Labelf, tmp_path: Path
+) -> None:
+    data = ROOT / "tests" / "data"
+    asked = 'kind = "zero-shot"\nlabels = ["billing", "other things"]'
+    config = write_config(
+        tmp_path,
+        f'name = "a"\npath = "{data}/zero_shot/bert"\n{asked}',
+        f'name = "b"\npath = "{data}/zero_shot/roberta"\n{asked}\nmulti_label = true\n'
+        'hypothesis_template = "About {}."',
+        f'name = "c"\npath = "{data}/gliclass_uni/deberta"\n{asked}',
+    )
+    a, b, c = shown(labelf, config).values()
+    assert a["2 labels"] == "billing, other things (labels in the config)"
+    assert a["zero-shot"] == "one pass for each label (NLI, since model_type is not GLiClass)"
+    assert a["hypothesis"] == "This example is {}. (transformers' default)"
+    assert a["entailment"] == "logit 0, entailment (label2id of config.json)"
+    assert a["activation"] == "softmax (the labels compete, unless multi_label is set)"
+    assert b["hypothesis"] == "About {}. (hypothesis_template in the config)"
+    assert b["entailment"] == "logit 2, ENTAILMENT (label2id of config.json)"
+    assert b["activation"] == "sigmoid (multi_label)"
+    assert c["zero-shot"] == "one pass for all labels (model_type is GLiClass)"
+    assert c["prompt"] == "the labels stand before the text (prompt_first of config.json)"
+    assert c["max length"] == "1024 (default of GLiClass's pipeline)"

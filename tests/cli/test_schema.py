@@ -20,6 +20,7 @@ KINDS = {
     "string": str,
     "integer": int,
     "number": int | float,
+    "boolean": bool,
     "null": type(None),
 }
 
@@ -80,6 +81,8 @@ ENTRY: Json = {"name": "m", "path": "models/m"}
         ({"models": [ENTRY], "input": {"text_column": ["subject", "body"]}}, True),
         ({"models": [ENTRY], "defaults": {"on_long": "error"}}, True),
         ({"models": [ENTRY | {"thresholds": {"Billing": 0.4}, "none_label": "none"}]}, True),
+        ({"models": [ENTRY | {"kind": "zero-shot", "labels": ["a"], "multi_label": True}]}, True),
+        ({"models": [ENTRY | {"kind": "zero_shot"}]}, False),
         ({}, False),
         ({"models": []}, False),
         ({"models": [{"name": "m"}]}, False),
