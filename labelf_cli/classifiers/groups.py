@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
+from labelf_cli.classifiers.hub import on_disk
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.providers import Providers
 from labelf_cli.config import ModelConfig
 from labelf_cli.tokens import Tokenizer
 
@@ -17,11 +19,14 @@ def open_groups(models: Sequence[ModelConfig]) -> tuple[Group, ...]:
 
     Raises:
         ModelError: a file is missing or broken.
-        ConfigError: a model is asked for what it does not have.
+        ConfigError: a model is asked for what it, or onnxruntime, does not have.
+        UsageError: the extra for a hub id is missing.
     """
+    for model in models:
+        Providers.of(model).require(model.name)
     tokenizers: dict[str, Tokenizer] = {}
     members: dict[tuple[object, ...], list[ModelConfig]] = {}
-    for model in models:
+    for model in on_disk(models):
         members.setdefault(_runs_as(model), []).append(model)
     return tuple(
         (EncoderHeads if configs[0].encoder else OnnxClassifier)(configs, tokenizers)
@@ -42,4 +47,5 @@ def _runs_as(model: ModelConfig) -> tuple[object, ...]:
         model.max_length,
         model.token_budget,
         (model.on_long == "window", model.stride),
+        Providers.of(model),
     )

@@ -79,6 +79,11 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
             if isinstance(group, OnnxClassifier) and group.is_cut
             else {}
         ),
+        **(
+            {"providers": (str(group.providers), "providers in the config")}
+            if isinstance(group, OnnxClassifier | EncoderHeads) and group.providers.decides
+            else {}
+        ),
         "runs in": (batching.value.value, batching.rule),
         "max length": (str(group.max_length.value or "none"), group.max_length.rule),
         **({"long texts": (_long_texts(group, model), "")} if group.max_length.value else {}),
