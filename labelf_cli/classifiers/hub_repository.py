@@ -5,17 +5,16 @@ Whatever the environment says to huggingface_hub holds: ``HF_HOME``, ``HF_TOKEN`
 do, as for all that uses huggingface_hub.
 """
 
-import glob
 import logging
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
+from huggingface_hub import constants, get_cached_repo_tree, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     CachedRepoTreeNotFoundError,
     GatedRepoError,
@@ -69,7 +68,7 @@ class Repository:
         """
         self._name = name
         self._where = f"{name} on the hub" + (f" at {revision}" if revision else "")
-        self._folder = self._fetch(revision or constants.DEFAULT_REVISION, _TEXTS)
+        self._folder = self._fetch_texts(revision or constants.DEFAULT_REVISION)
         files = self._listing(self._folder.name)
         # Another program filled the cache and the hub can't be asked: what is there has to do.
         self._files = self._on_disk() if files is None else files
@@ -91,8 +90,8 @@ class Repository:
                 where=self._where,
                 todo="Correct file in the config",
             )
-        self._fetch_known({graph, *self._module_configs()})
-        self._fetch_known(self._external_data(graph))
+        self._fetch({graph, *self._module_configs()})
+        self._fetch(self._external_data(graph))
         return self._folder
 
     def _module_configs(self) -> set[str]:
@@ -109,25 +108,32 @@ class Repository:
             return {posixpath.normpath(posixpath.join(beside, place)) for place in locations}
         return set()
 
-    def _fetch_known(self, names: set[str]) -> None:
-        """Fetch files, as far as the repository has them."""
-        known = sorted(names & self._files)
-        if known:
-            self._fetch(self._folder.name, known)
+    def _fetch_texts(self, revision: str) -> Path:
+        """Folder of the commit's files, among them those texts that the repository has.
 
-    def _fetch(self, revision: str, names: Sequence[str]) -> Path:
-        """Folder of the commit's files, among them the named ones, if the repository has them.
-
-        Of a commit whose files are known the hub is asked for no more than those that are missing.
+        A commit whose files are known is looked for in the cache first: the client asks the hub for
+        other things beside files.
         """
-        patterns = [glob.escape(name) for name in names]
-        fetch = partial(snapshot_download, self._name, revision=revision, allow_patterns=patterns)
+        fetch = partial(
+            snapshot_download, self._name, revision=revision, allow_patterns=list(_TEXTS)
+        )
         with _explained(self._where):
             if self._listing(revision) is not None:
                 with suppress(LocalEntryNotFoundError):
                     return Path(fetch(local_files_only=True))
-            _log.info("%s: asking the hub for %s", self._where, ", ".join(names))
+            _log.info("%s: asking for it", self._where)
             return Path(fetch())
+
+    def _fetch(self, names: set[str]) -> None:
+        """Fetch files, as far as the repository has them and the cache does not.
+
+        One after the other in this thread, which a signal ends; the client's threads go on.
+        """
+        for name in sorted(names & self._files):
+            if not (self._folder / name).is_file():
+                _log.info("%s: fetching %s", self._where, name)
+                with _explained(self._where):
+                    hf_hub_download(self._name, name, revision=self._folder.name)
 
     def _listing(self, commit: str) -> frozenset[str] | None:
         """Names of a commit's files as the cache knows them; None if it does not."""
@@ -158,14 +164,13 @@ class Repository:
         return names
 
 
-_TOKEN = "Ask for access on its page, and set HF_TOKEN"
 _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
     (
         OfflineModeIsEnabled,
         "not all that is needed of it is in the cache, {cache}, and HF_HUB_OFFLINE is set",
         _ONCE_ONLINE,
     ),
-    (GatedRepoError, "a gated repository", _TOKEN),
+    (GatedRepoError, "a gated repository", "Ask for access on its page, and set HF_TOKEN"),
     (
         RepositoryNotFoundError,
         "no such repository, or a private one",
