@@ -228,16 +228,20 @@ def hub_id(path: Path) -> str | None:
 
 
 def _resolved(model: ModelConfig, folder: Path) -> ModelConfig:
-    paths = {"path": model.path, "encoder": model.encoder}
-    return model.model_copy(
-        update={key: _located(path, folder) for key, path in paths.items() if path is not None}
-    )
+    path = _located(model.path, model.revision, folder)
+    encoder = model.encoder and _located(model.encoder, model.encoder_revision, folder)
+    return model.model_copy(update={"path": path, "encoder": encoder})
 
 
-def _located(path: Path, folder: Path) -> Path:
-    """Absolute; a hub id is left as it is, unless it names what stands in the config's folder."""
+def _located(path: Path, revision: str | None, folder: Path) -> Path:
+    """Absolute; a hub id is left as it is.
+
+    What stands in the config's folder is no hub id. Nor is what is missing from a folder there,
+    unless a revision is given: a slip of the pen should ask nobody.
+    """
     local = folder / path
-    return path if _HUB_ID.fullmatch(path.as_posix()) and not local.exists() else local
+    is_local = local.exists() or (revision is None and local.parent.is_dir())
+    return local if is_local or not _HUB_ID.fullmatch(path.as_posix()) else path
 
 
 _BELONGS_TO = {"revision": "path", "encoder_revision": "encoder", "provider_options": "providers"}

@@ -290,6 +290,14 @@ class TestHubIds:
         here, there = load(beside, entries).models
         assert (here.path, hub_id(there.path)) == (beside / "here/x", "there/x")
 
+    def test_are_no_slips_in_the_name_of_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "models/product").mkdir(parents=True)
+        entry = '[[models]]\nname = "m"\npath = "models/prodct"\n'
+        (slip,) = load(tmp_path, entry).models
+        assert slip.path == tmp_path / "models/prodct"
+        (pinned,) = load(tmp_path, f'{entry}revision = "v1"').models
+        assert hub_id(pinned.path) == "models/prodct"
+
     def test_come_with_the_revision_of_the_same_section(self, tmp_path: Path) -> None:
         both = '[defaults]\nencoder = "a/b"\nencoder_revision = "1"\nrevision = "2"\n'
         own = '[[models]]\nname = "own"\npath = "own/it"\nencoder = "c/d"\n'
