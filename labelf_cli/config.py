@@ -3,6 +3,7 @@
 The file is validated once, here; everything behind this door gets frozen settings.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -31,6 +32,10 @@ Int = Annotated[int, Strict()]
 Bool = Annotated[bool, Strict()]
 Float = Annotated[float, Strict()]
 Labels = Annotated[tuple[Name, ...], Field(min_length=1)]
+Options = dict[Name, str | Annotated[bool, Strict()] | Int | Float]
+
+_HUB_ID = re.compile(r"(?!.*(--|\.\.))\w[\w.-]*/\w[\w.-]*(?<![.-])(?<!\.onnx)", re.ASCII)
+"""``owner/name``, by the rule of huggingface_hub's ``validate_repo_id``."""
 
 
 def _as_tuple(value: object) -> object:
@@ -64,8 +69,16 @@ class ModelDefaults(Settings):
     file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
     encoder: Path | None = Field(
         None,
-        description="Folder or .onnx file of the frozen encoder that the model is a head of, "
-        "relative to the config file. It runs once a text for all its heads.",
+        description="Folder, .onnx file or hub id of the frozen encoder that the model is a head "
+        "of, relative to the config file. It runs once a text for all its heads.",
+    )
+    revision: Name | None = Field(
+        None,
+        description="Commit, tag or branch where path is a hub id; omitted: main. "
+        "A full commit hash that is in the cache makes no network call.",
+    )
+    encoder_revision: Name | None = Field(
+        None, description="Commit, tag or branch where encoder is a hub id; omitted: main."
     )
     max_predictions: Int | None = Field(
         None, ge=1, description="Cap on labels per text; omitted: all labels, with their scores."
@@ -123,6 +136,14 @@ class ModelDefaults(Settings):
         description="Tokens in one call, padding included. It changes the speed and no score; "
         "omitted: what labelf optimize found, or 512.",
     )
+    providers: Labels | None = Field(
+        None,
+        description="Execution providers of onnxruntime, the preferred one first; omitted: "
+        "CPUExecutionProvider. One that is not there is an error.",
+    )
+    provider_options: dict[Name, Options] = Field(
+        {}, description="Options of execution providers, by their names."
+    )
 
 
 _ZERO_SHOT_KEYS = ("hypothesis_template", "multi_label")
@@ -133,7 +154,10 @@ class ModelConfig(ModelDefaults):
 
     name: Name = Field(description="Prefix of the model's output columns.")
     id: Int | None = Field(None, description="The model_id of the HTTP API.")
-    path: Path = Field(description="Model folder or .onnx file, relative to the config file.")
+    path: Path = Field(
+        description="Model folder or .onnx file, relative to the config file; or a hub id, "
+        "owner/name, where there is no such folder."
+    )
 
     @model_validator(mode="after")
     def _keys_of_its_kind(self) -> Self:
@@ -219,6 +243,8 @@ class Config(Settings):
 def load_config(path: Path) -> Config:
     """Read and validate a config file; relative model paths are resolved against its folder.
 
+    What is relative after that is a hub id (see ``hub_id``).
+
     Raises:
         ConfigError: the file is absent, not TOML, or has bad fields; all of them are named.
     """
@@ -239,14 +265,66 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"the config can't be used:{lines}", where=path) from None
     folder = path.resolve().parent
     models = tuple(_resolved(model, folder) for model in config.models)
+    _refuse_idle(models, raw, path)
     return config.model_copy(update={"models": models})
 
 
+def hub_id(path: Path) -> str | None:
+    """The hub id that a path of a loaded config stands for, None for a path of a file system."""
+    return None if path.is_absolute() else path.as_posix()
+
+
 def _resolved(model: ModelConfig, folder: Path) -> ModelConfig:
-    paths = {"path": model.path, "encoder": model.encoder}
-    return model.model_copy(
-        update={key: folder / path for key, path in paths.items() if path is not None}
-    )
+    path = _located(model.path, model.revision, folder)
+    encoder = model.encoder and _located(model.encoder, model.encoder_revision, folder)
+    return model.model_copy(update={"path": path, "encoder": encoder})
+
+
+def _located(path: Path, revision: str | None, folder: Path) -> Path:
+    """Absolute; a hub id is left as it is.
+
+    What stands in the config's folder is no hub id. Nor is what is missing from a folder there,
+    unless a revision is given: a slip of the pen should ask nobody.
+    """
+    local = folder / path
+    is_local = local.exists() or (revision is None and local.parent.is_dir())
+    return local if is_local or not _HUB_ID.fullmatch(path.as_posix()) else path
+
+
+_BELONGS_TO = {"revision": "path", "encoder_revision": "encoder", "provider_options": "providers"}
+"""Keys that say more of another. Where both are defaults, a model's own value replaces both."""
+
+
+def _refuse_idle(models: tuple[ModelConfig, ...], raw: dict[str, Any], where: Path) -> None:
+    """Refuse what is said and would do nothing: a model that is pinned would not be what runs.
+
+    A default that stands alone may be idle in some models.
+    """
+    defaults = raw.get("defaults", {})
+
+    def counts(key: str, own: dict[str, Any]) -> bool:
+        of = _BELONGS_TO[key]
+        return key in own or (key in defaults and of in defaults and of not in own)
+
+    idle = [
+        f"\n  models[{number}].{key}: {reason}"
+        for number, (model, own) in enumerate(zip(models, raw["models"], strict=True))
+        for key in _BELONGS_TO
+        if counts(key, own) and (reason := _idle(model, key))
+    ]
+    if idle:
+        raise ConfigError(f"the config can't be used:{''.join(idle)}", where=where)
+
+
+def _idle(model: ModelConfig, key: str) -> str:
+    """Why a key that a model has does nothing; empty if it does."""
+    if key == "provider_options":
+        strangers = sorted(set(model.provider_options) - set(model.providers or ()))
+        return f"{', '.join(strangers)} is not among the providers" if strangers else ""
+    path = model.path if key == "revision" else model.encoder
+    if path is None:
+        return "there is no encoder"
+    return "" if hub_id(path) else f"{path} is no hub id, which alone has revisions"
 
 
 def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
@@ -255,7 +333,13 @@ def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
     if not (isinstance(defaults, dict) and isinstance(models, list)):
         return raw
     known = {key: value for key, value in defaults.items() if key in ModelDefaults.model_fields}
-    return raw | {"models": [known | m if isinstance(m, dict) else m for m in models]}
+    return raw | {"models": [_over(known, m) if isinstance(m, dict) else m for m in models]}
+
+
+def _over(known: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A model's own values over those of the defaults."""
+    replaced = {key for key, of in _BELONGS_TO.items() if of in known and of in own}
+    return {key: value for key, value in known.items() if key not in replaced} | own
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {

@@ -15,6 +15,8 @@ LabelfError                   1   the run failed; what is done is kept
 A message says what is wrong, where (file, row or line, key) and what to do now.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -77,3 +79,22 @@ def did_you_mean(wrong: str, valid: list[str]) -> str:
     """Name the nearest valid name, or list them all where none is near."""
     near = get_close_matches(wrong, valid, n=1)
     return f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(valid)}"
+
+
+@contextmanager
+def extra(name: str, who: str = "this command") -> Iterator[None]:
+    """Imports inside the block come with an extra of the distribution.
+
+    Args:
+        name: of the extra.
+        who: needs it.
+
+    Raises:
+        UsageError: one is missing; it names the line that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{who} needs {error.name}", todo=f"Run: pip install 'labelf-cli[{name}]'"
+        ) from None

@@ -126,7 +126,7 @@ def open_model(path: Path) -> Group:
     Raises:
         UsageError: its files can't be used.
     """
-    (group,) = open_groups([ModelConfig(name="model", path=path)])
+    (group,) = open_groups([ModelConfig(name="model", path=path.absolute())])
     group.load()
     return group
 

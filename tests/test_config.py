@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from pydantic import ValidationError
 
-from labelf_cli.config import Config, ModelDefaults, load_config
+from labelf_cli.config import Config, ModelDefaults, hub_id, load_config
 from labelf_cli.errors import ConfigError
 
-ONE_MODEL = '[[models]]\nname = "product"\npath = "models/product"\n'
+ONE_MODEL = '[[models]]\nname = "product"\npath = "models/the/product"\n'
 
 DEFAULT_KEYS = ", ".join(ModelDefaults.model_fields)
 
@@ -33,7 +34,7 @@ def refusal(folder: Path, text: str) -> list[str]:
 def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
     config = load(tmp_path, ONE_MODEL)
     assert config.input.text_column == ("text",)
-    said = {"name": "product", "path": tmp_path / "models/product"}
+    said = {"name": "product", "path": tmp_path / "models/the/product"}
     silent = {
         "kind": "classifier",
         "thresholds": {},
@@ -42,6 +43,7 @@ def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
         "on_long": "truncate",
         "pooling": "mean",
         "only_where": {},
+        "provider_options": {},
     }
     assert config.models[0].model_dump(exclude_none=True) == said | silent
 
@@ -64,12 +66,14 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
         "pooling": "max",
         "max_length": 256,
         "token_budget": 512,
+        "providers": ["CPUExecutionProvider"],
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
     (model,) = load(tmp_path, f"{ONE_MODEL}{lines}thresholds.Billing = 0.4").models
     dumped = model.model_dump(mode="json", exclude={"name", "path"})
-    tables = {"thresholds": {"Billing": 0.4}, "only_where": {}}
-    assert dumped == said | tables | {"encoder": None}
+    tables = {"thresholds": {"Billing": 0.4}, "only_where": {}, "provider_options": {}}
+    elsewhere = {"encoder": None, "encoder_revision": None, "revision": None}
+    assert dumped == said | tables | elsewhere
 
 
 @pytest.mark.parametrize(
@@ -85,10 +89,12 @@ def test_the_text_column_is_a_name_or_a_list_of_names(
 def test_a_path_is_relative_to_the_config_file_however_that_is_named(tmp_path: Path) -> None:
     load(tmp_path, ONE_MODEL)
     config = load_config(Path(os.path.relpath(tmp_path / "models.toml")))
-    assert config.models[0].path == tmp_path / "models/product"
+    assert config.models[0].path == tmp_path / "models/the/product"
 
 
 def test_so_is_an_encoder_wherever_it_is_named(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "encoders" / name).mkdir(parents=True)
     defaults = '[defaults]\nencoder = "encoders/a"\n'
     own = '[[models]]\nname = "own"\npath = "own"\nencoder = "encoders/b"\n'
     models = load(tmp_path, defaults + own + ONE_MODEL).models
@@ -301,3 +307,103 @@ def test_a_whole_number_is_a_threshold(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text('[[models]]\nname = "m"\npath = "m"\nthreshold = 1\n')
     assert load_config(path).models[0].threshold == 1.0
+
+
+class TestHubIds:
+    @pytest.mark.parametrize("path", ["owner/name", "a-b.c/d_e-1.5", "0/x"])
+    def test_are_owner_and_name_where_there_is_no_such_folder(
+        self, tmp_path: Path, path: str
+    ) -> None:
+        (model,) = load(tmp_path, f'[[models]]\nname = "m"\npath = "{path}"').models
+        assert hub_id(model.path) == path
+
+    @pytest.mark.parametrize(
+        "path", ["name", "a/b/c", "../name", "/owner/name", "owner/name.onnx", "a--b/c", "é/name"]
+    )
+    def test_are_nothing_else(self, tmp_path: Path, path: str) -> None:
+        (model,) = load(tmp_path, f'[[models]]\nname = "m"\npath = "{path}"').models
+        assert hub_id(model.path) is None
+        assert model.path == tmp_path / path
+
+    def test_are_no_paths_that_stand_beside_the_config(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        beside, elsewhere = tmp_path / "beside", tmp_path / "elsewhere"
+        for folder in (beside / "here/x", elsewhere / "there/x"):
+            folder.mkdir(parents=True)
+        monkeypatch.chdir(elsewhere)
+        entries = "".join(f'[[models]]\nname = "{n}"\npath = "{n}/x"\n' for n in ("here", "there"))
+        here, there = load(beside, entries).models
+        assert (here.path, hub_id(there.path)) == (beside / "here/x", "there/x")
+
+    def test_are_no_slips_in_the_name_of_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "models/product").mkdir(parents=True)
+        entry = '[[models]]\nname = "m"\npath = "models/prodct"\n'
+        (slip,) = load(tmp_path, entry).models
+        assert slip.path == tmp_path / "models/prodct"
+        (pinned,) = load(tmp_path, f'{entry}revision = "v1"').models
+        assert hub_id(pinned.path) == "models/prodct"
+
+    def test_come_with_the_revision_of_the_same_section(self, tmp_path: Path) -> None:
+        both = '[defaults]\nencoder = "a/b"\nencoder_revision = "1"\nrevision = "2"\n'
+        own = '[[models]]\nname = "own"\npath = "own/it"\nencoder = "c/d"\n'
+        models = load(tmp_path, both + own + '[[models]]\nname = "m"\npath = "m"').models
+        assert [(m.encoder_revision, m.revision) for m in models] == [(None, "2"), ("1", "2")]
+
+    @pytest.mark.parametrize(
+        ("lines", "reason"),
+        [
+            ('revision = "1"', "revision: {}/here/x is no hub id, which alone has revisions"),
+            ('encoder_revision = "1"', "encoder_revision: there is no encoder"),
+            (
+                'encoder = "enc"\nencoder_revision = "1"',
+                "encoder_revision: {}/enc is no hub id, which alone has revisions",
+            ),
+        ],
+    )
+    def test_alone_have_a_revision(self, tmp_path: Path, lines: str, reason: str) -> None:
+        (tmp_path / "here/x").mkdir(parents=True)
+        text = f'[[models]]\nname = "m"\npath = "here/x"\n{lines}'
+        assert refusal(tmp_path, text) == [f"models[0].{reason.format(tmp_path)}"]
+
+    def test_of_the_defaults_are_refused_where_a_folder_takes_them(self, tmp_path: Path) -> None:
+        defaults = '[defaults]\nencoder = "enc"\nencoder_revision = "1"\n'
+        own = '[[models]]\nname = "own"\npath = "own"\nencoder = "other"\n'
+        assert refusal(tmp_path, defaults + own + ONE_MODEL) == [
+            f"models[1].encoder_revision: {tmp_path}/enc is no hub id, which alone has revisions"
+        ]
+
+
+class TestProviderOptions:
+    OPTIONS = (
+        "provider_options = { CUDAExecutionProvider = { device_id = 0, x = true, y = 'z' } }\n"
+    )
+    LISTED = 'providers = ["CUDAExecutionProvider"]\n'
+
+    def test_keep_their_types(self, tmp_path: Path) -> None:
+        (model,) = load(tmp_path, ONE_MODEL + self.LISTED + self.OPTIONS).models
+        assert repr(model.provider_options) == (
+            "{'CUDAExecutionProvider': {'device_id': 0, 'x': True, 'y': 'z'}}"
+        )
+
+    @pytest.mark.parametrize("listed", ["", 'providers = ["CPUExecutionProvider"]\n'])
+    def test_of_a_provider_that_is_not_listed_are_refused(
+        self, tmp_path: Path, listed: str
+    ) -> None:
+        assert refusal(tmp_path, ONE_MODEL + listed + self.OPTIONS) == [
+            "models[0].provider_options: CUDAExecutionProvider is not among the providers"
+        ]
+
+    def test_of_the_defaults_are_of_those_that_list_the_provider(self, tmp_path: Path) -> None:
+        text = f"[defaults]\n{self.OPTIONS}{ONE_MODEL}"
+        assert load(tmp_path, text).models[0].providers is None
+
+    def test_of_the_defaults_go_with_their_providers(self, tmp_path: Path) -> None:
+        own = 'providers = ["CPUExecutionProvider"]\n'
+        text = f"[defaults]\n{self.LISTED}{self.OPTIONS}{ONE_MODEL}{own}"
+        assert load(tmp_path, text).models[0].provider_options == {}
+
+
+@pytest.mark.parametrize("name", ["models.toml", "hub.toml", "providers.toml"])
+def test_the_sample_configs_can_be_loaded(name: str) -> None:
+    assert load_config(ROOT / "configs" / name).models

@@ -14,6 +14,7 @@ import numpy as np
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.classifiers.probe import find_batching, probing
+from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.session import Session
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
@@ -62,7 +63,11 @@ class Encoder:
     """
 
     def __init__(
-        self, path: Path, max_length: int | None, tokenizers: dict[str, Tokenizer]
+        self,
+        path: Path,
+        max_length: int | None,
+        tokenizers: dict[str, Tokenizer],
+        providers: Providers = CPU,
     ) -> None:
         """Read everything but the graph.
 
@@ -71,7 +76,7 @@ class Encoder:
             ConfigError: ``max_length`` leaves no room for text.
         """
         folder = ModelFolder.find(path, None)
-        self.graph = TextGraph(folder, _OUTPUTS, max_length, tokenizers)
+        self.graph = TextGraph(folder, _OUTPUTS, max_length, tokenizers, providers)
         self.pooling, self._normalises = _modules(folder)
 
     @property
@@ -190,8 +195,10 @@ class _Head:
 
     @cached_property
     def session(self) -> Session:
-        stop = self._encoder.graph.stop
-        return Session(self.folder.onnx, self.folder.tuning, ("logits",), stop=stop)
+        graph, folder = self._encoder.graph, self.folder
+        return Session(
+            folder.onnx, folder.tuning, ("logits",), stop=graph.stop, providers=graph.providers
+        )
 
     @cached_property
     def num_labels(self) -> int:
@@ -208,13 +215,18 @@ class _Head:
 
 
 class EncoderHeads(Group):
-    """Classifiers over one frozen encoder, which runs once a text."""
+    """Classifiers over one frozen encoder, which runs once a text.
+
+    Attributes:
+        encoder: the encoder.
+        providers: what runs it and the heads.
+    """
 
     def __init__(self, configs: Sequence[ModelConfig], tokenizers: dict[str, Tokenizer]) -> None:
         """Read everything but the graphs.
 
         Args:
-            configs: of the heads, with the same encoder, the same ``max_length`` and windows.
+            configs: of the heads, with the same encoder, ``max_length``, windows and providers.
             tokenizers: those that are loaded already, by digest; an equal one is shared.
 
         Raises:
@@ -223,7 +235,8 @@ class EncoderHeads(Group):
         """
         first = configs[0]
         assert first.encoder is not None
-        self.encoder = Encoder(first.encoder, first.max_length, tokenizers)
+        self.providers = Providers.of(first)
+        self.encoder = Encoder(first.encoder, first.max_length, tokenizers, self.providers)
         self._heads = tuple(_Head(config, self.encoder) for config in configs)
         graph = self.encoder.graph
         self.tokenizer, self.template = graph.tokenizer, graph.template
@@ -231,6 +244,12 @@ class EncoderHeads(Group):
         self.num_bytes = graph.folder.num_bytes + sum(h.folder.num_bytes for h in self._heads)
         self.token_budget = first.token_budget or graph.folder.tuning.token_budget
         self.models: tuple[Model, ...] = tuple(head.model for head in self._heads)
+
+    @property
+    def explained(self) -> dict[str, Because[str]]:
+        """See ``Group.explained``."""
+        encoder = Because(str(self.encoder.graph.folder.path), self.encoder.rule)
+        return {"encoder": encoder} | self.providers.explained
 
     @cached_property
     def digests(self) -> tuple[str, ...]:

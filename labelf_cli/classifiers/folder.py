@@ -1,7 +1,7 @@
 """A model folder as Optimum, transformers.js and ``labelf train`` write it: which file is what."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,36 @@ ENCODER_KEY = "labelf_encoder"
 def sha256(decides: tuple[object, ...]) -> str:
     """Hash of plain values, by what Python shows of them."""
     return hashlib.sha256(repr(decides).encode()).hexdigest()
+
+
+def choose_graph(names: Iterable[str], where: object) -> str:
+    """The graph among the files of a model: a usual one, else the only one.
+
+    Args:
+        names: of files, relative to the model's folder.
+        where: the model is, for the error.
+
+    Raises:
+        ModelError: there is none, or several without a rule to choose.
+    """
+    graphs = sorted(name for name in names if name.endswith(".onnx"))
+    found = [name for name in graphs if name.removeprefix("onnx/").count("/") == 0]
+    for usual in ("model.onnx", "onnx/model.onnx"):
+        if usual in found:
+            return usual
+    if len(found) == 1:
+        return found[0]
+    if not graphs:
+        raise ModelError(
+            "no .onnx file in the model folder", where=where, todo="Export the model to ONNX"
+        )
+    raise ModelError(
+        f"several .onnx files: {', '.join(found)}"
+        if found
+        else f"its .onnx files stand in no usual place: {', '.join(graphs)}",
+        where=where,
+        todo='Choose with file = "…" in the config',
+    )
 
 
 @dataclass(frozen=True)
@@ -75,18 +105,9 @@ class ModelFolder:
                     todo="Correct file in the config",
                 )
             return cls(path / file, path)
-        for usual in (path / "model.onnx", path / "onnx" / "model.onnx"):
-            if usual.is_file():
-                return cls(usual, path)
-        found = sorted([*path.glob("*.onnx"), *path.glob("onnx/*.onnx")])
-        if len(found) == 1:
-            return cls(found[0], path)
-        names = ", ".join(candidate.relative_to(path).as_posix() for candidate in found)
-        raise ModelError(
-            f"several .onnx files: {names}" if found else "no .onnx file in the model folder",
-            where=path,
-            todo='Choose with file = "…" in the config' if found else "Export the model to ONNX",
-        )
+        found = [*path.glob("*.onnx"), *path.glob("onnx/*.onnx")]
+        name = choose_graph((file.relative_to(path).as_posix() for file in found), path)
+        return cls(path / name, path)
 
     @property
     def tokenizer(self) -> Path:

@@ -86,8 +86,8 @@ class GliClass(ZeroShot):
         return replace(around, suffix=np.concatenate([ids, around.suffix]), type_ids=types)
 
     @property
-    def explained(self) -> dict[str, Because[str]]:
-        """See ``ZeroShot.explained``."""
+    def asked(self) -> dict[str, Because[str]]:
+        """See ``ZeroShot.asked``."""
         side = "before" if self._labels_first else "behind"
         prompt = Because(f"the labels stand {side} the text", "prompt_first of config.json")
         rule = f"model_type is {GLICLASS}"

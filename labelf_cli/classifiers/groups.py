@@ -6,8 +6,10 @@ from pathlib import Path
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.gliclass import GliClass, is_gliclass
+from labelf_cli.classifiers.hub import on_disk
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
+from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.classifiers.zero_shot import NliClassifier
 from labelf_cli.config import ModelConfig
@@ -22,12 +24,15 @@ def open_groups(models: Sequence[ModelConfig]) -> tuple[Group, ...]:
 
     Raises:
         ModelError: a file is missing or broken.
-        ConfigError: a model is asked for what it does not have.
+        ConfigError: a model is asked for what it, or onnxruntime, does not have.
+        UsageError: the extra for a hub id is missing.
     """
+    for model in models:
+        Providers.of(model).require(model.name)
     tokenizers: dict[str, Tokenizer] = {}
     graphs: dict[tuple[object, ...], TextGraph] = {}
     members: dict[tuple[object, ...], list[ModelConfig]] = {}
-    for model in models:
+    for model in on_disk(models):
         members.setdefault(_runs_as(model), []).append(model)
     return tuple(_open(configs, tokenizers, graphs) for configs in members.values())
 
@@ -43,9 +48,10 @@ def _open(
     if first.kind == "classifier":
         return OnnxClassifier(configs, tokenizers)
     folder = ModelFolder.find(first.path, first.file)
-    key = (*_files(folder), first.max_length)
+    providers = Providers.of(first)
+    key = (*_files(folder), first.max_length, providers)
     if key not in graphs:
-        graphs[key] = TextGraph(folder, ("logits",), first.max_length, tokenizers)
+        graphs[key] = TextGraph(folder, ("logits",), first.max_length, tokenizers, providers)
     return (GliClass if is_gliclass(folder) else NliClassifier)(configs, graphs[key])
 
 
@@ -65,4 +71,5 @@ def _runs_as(model: ModelConfig) -> tuple[object, ...]:
         model.token_budget,
         (model.on_long == "window", model.stride),
         asked,
+        Providers.of(model),
     )

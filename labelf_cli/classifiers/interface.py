@@ -112,6 +112,11 @@ class Group(ABC):
     def digests(self) -> tuple[str, ...]:
         """For each model, a hash over everything that decides its logits."""
 
+    @property
+    def explained(self) -> dict[str, Because[str]]:
+        """What else a person would want to know of how it answers, each with its rule."""
+        return {}
+
     @abstractmethod
     def load(self) -> Because[Batching]:
         """Load what answers, and find out how texts may share a call.

@@ -8,6 +8,7 @@ import numpy as np
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group
 from labelf_cli.classifiers.probe import find_batching, probing
+from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
@@ -20,13 +21,16 @@ class OnnxClassifier(Group):
 
     Its models are those of the config that name the same graph; they differ in what becomes of
     the logits.
+
+    Attributes:
+        providers: what runs the graph.
     """
 
     def __init__(self, configs: Sequence[ModelConfig], tokenizers: dict[str, Tokenizer]) -> None:
         """Read everything but the graph.
 
         Args:
-            configs: of the models, with the same graph, the same ``max_length`` and windows.
+            configs: of the models, with the same graph, ``max_length``, windows and providers.
             tokenizers: those that are loaded already, by digest; an equal one is shared.
 
         Raises:
@@ -35,7 +39,10 @@ class OnnxClassifier(Group):
         """
         first = configs[0]
         self._folder = ModelFolder.find(first.path, first.file)
-        self._graph = TextGraph(self._folder, ("logits",), first.max_length, tokenizers)
+        self.providers = Providers.of(first)
+        self._graph = TextGraph(
+            self._folder, ("logits",), first.max_length, tokenizers, self.providers
+        )
         self.tokenizer, self.template = self._graph.tokenizer, self._graph.template
         self.max_length, self.stride = (
             self._graph.max_length,
@@ -49,6 +56,13 @@ class OnnxClassifier(Group):
     def is_cut(self) -> bool:
         """Whether its graph is cut to the first token (see ``TextGraph``)."""
         return self._graph.is_cut
+
+    @property
+    def explained(self) -> dict[str, Because[str]]:
+        """See ``Group.explained``."""
+        rule = "18 probe texts gave the same bits"
+        cut = {"last layer": Because("for the first token alone", rule)} if self.is_cut else {}
+        return cut | self.providers.explained
 
     @property
     def digests(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from labelf_cli.classifiers.interface import Stopped
+from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.errors import ModelError
 from labelf_cli.predictions import Floats
@@ -86,13 +87,15 @@ class Session:
         is_rewritten: whether the graph is another than the file's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each says another thing of one graph
         self,
         path: Path,
         tuning: Tuning,
         outputs: tuple[str, ...],
         graph: bytes | None = None,
         stop: Stop | None = None,
+        *,
+        providers: Providers = CPU,
     ) -> None:
         """Load a graph.
 
@@ -103,9 +106,11 @@ class Session:
                 the graph's first output where it has none of them.
             graph: what takes the place of the file's content.
             stop: ends its calls; None where nobody will.
+            providers: what runs it.
 
         Raises:
-            ModelError: onnxruntime can't load it, or its output is not of floating-point numbers.
+            ModelError: onnxruntime can't load it, or not with all providers, or its output is not
+                of floating-point numbers.
         """
         options = _options()
         if graph is not None:  # for a file it would forbid the links of the hub's cache
@@ -114,14 +119,16 @@ class Session:
             self._session = ort.InferenceSession(
                 path if graph is None else graph,
                 sess_options=options,
-                providers=["CPUExecutionProvider"],
+                providers=providers.for_session(),
                 disabled_optimizers=list(tuning.disabled_optimizers),
+                enable_fallback=0,  # to another provider, announced on stdout
             )
         except Exception as error:  # onnxruntime's errors have no common base but this
             raise ModelError(
                 f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
             ) from None
         self.path, self._stop = path, stop or Stop()
+        self._require(providers)
         self.is_rewritten = graph is not None
         self._inputs = {i.name: _DTYPES.get(i.type) for i in self._session.get_inputs()}
         declared = {output.name: output for output in self._session.get_outputs()}
@@ -133,6 +140,20 @@ class Session:
                 "not floating-point numbers",
                 where=path,
                 todo="Export it so that it answers with its logits",
+            )
+
+    def _require(self, providers: Providers) -> None:
+        """Refuse a session without a provider that was asked for: onnxruntime leaves it out.
+
+        Raises:
+            ModelError: its device or its libraries are not there.
+        """
+        absent = ", ".join(set(providers.names) - set(self._session.get_providers()))
+        if absent:
+            raise ModelError(
+                f"onnxruntime can't run it with {absent}",
+                where=self.path,
+                todo="Install its driver and libraries, or correct providers in the config",
             )
 
     @cached_property

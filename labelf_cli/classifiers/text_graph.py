@@ -10,6 +10,7 @@ from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
 from labelf_cli.classifiers.graph_file import cut_to_first_token
 from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.probe import probe_ids
+from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.session import Session, Stop
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError, ModelError
@@ -27,6 +28,7 @@ class TextGraph:
         template: special tokens and padding.
         max_length: longest sequence, special tokens included; None for no limit.
         stop: ends the calls of its sessions.
+        providers: what runs them.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class TextGraph:
         outputs: tuple[str, ...],
         max_length: int | None,
         known: dict[str, Tokenizer],
+        providers: Providers = CPU,
     ) -> None:
         """Read everything but the graph.
 
@@ -43,12 +46,13 @@ class TextGraph:
             outputs: names of the output that is asked for (see ``Session``).
             max_length: as the config says.
             known: the tokenizers that are loaded already, by digest; an equal one is shared.
+            providers: what runs it.
 
         Raises:
             ModelError: a file is missing or broken, or it is the head of an encoder.
             ConfigError: ``max_length`` leaves no room for text.
         """
-        self.folder, self._outputs = folder, outputs
+        self.folder, self._outputs, self.providers = folder, outputs, providers
         self.stop = Stop()
         _ = folder.graph_files  # what they refuse comes before all else
         if ENCODER_KEY in folder.config:
@@ -95,7 +99,8 @@ class TextGraph:
         return None if graph is None else self._open(graph)
 
     def _open(self, graph: bytes | None) -> Session:
-        return Session(self.folder.onnx, self.folder.tuning, self._outputs, graph, self.stop)
+        onnx, tuning = self.folder.onnx, self.folder.tuning
+        return Session(onnx, tuning, self._outputs, graph, self.stop, providers=self.providers)
 
     def _agree(self, one: Session, other: Session) -> bool:
         """Whether two sessions make the same bits of the probe texts, each alone and all padded."""
@@ -137,6 +142,7 @@ class TextGraph:
                 tokenizers.__version__,
                 self.template.key,
                 self.max_length.value,
+                *self.providers.decides,
             )
         )
 

@@ -53,9 +53,14 @@ class ZeroShot(Group):
         )
 
     @property
-    @abstractmethod
     def explained(self) -> dict[str, Because[str]]:
-        """What a person would want to know of how the labels are asked for."""
+        """See ``Group.explained``."""
+        return self.asked | self._graph.providers.explained
+
+    @property
+    @abstractmethod
+    def asked(self) -> dict[str, Because[str]]:
+        """How the labels are asked for."""
 
     def _activation(self, config: ModelConfig) -> Because[Activation]:
         if config.activation is not None:
@@ -195,8 +200,8 @@ class NliClassifier(ZeroShot):
         return tuple(map(pair.followed_by, np.split(ids.flat, ids.starts[1:])))
 
     @property
-    def explained(self) -> dict[str, Because[str]]:
-        """See ``ZeroShot.explained``."""
+    def asked(self) -> dict[str, Because[str]]:
+        """See ``ZeroShot.asked``."""
         name = self._nli.labels.value[self._nli.entails]
         return {
             "zero-shot": Because(

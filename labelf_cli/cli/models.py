@@ -58,10 +58,6 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
     from rich.table import Table
     from rich.text import Text
 
-    from labelf_cli.classifiers.encoder import EncoderHeads
-    from labelf_cli.classifiers.onnx import OnnxClassifier
-    from labelf_cli.classifiers.zero_shot import ZeroShot
-
     table = Table(title=Text(model.name), title_justify="left", box=SIMPLE_HEAD, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
@@ -70,17 +66,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         "id": ("-" if model.id is None else str(model.id), ""),
         f"{len(model.labels.value)} labels": (", ".join(model.labels.value), model.labels.rule),
         "activation": model.activation,
-        **(group.explained if isinstance(group, ZeroShot) else {}),
-        **(
-            {"encoder": (str(group.encoder.graph.folder.path), group.encoder.rule)}
-            if isinstance(group, EncoderHeads)
-            else {}
-        ),
-        **(
-            {"last layer": ("for the first token alone", "18 probe texts gave the same bits")}
-            if isinstance(group, OnnxClassifier) and group.is_cut
-            else {}
-        ),
+        **group.explained,
         "runs in": (batching.value.value, batching.rule),
         "max length": (str(group.max_length.value or "none"), group.max_length.rule),
         **({"long texts": (_long_texts(group, model), "")} if group.max_length.value else {}),

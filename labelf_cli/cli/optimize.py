@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import TextColumn, extra
+from labelf_cli.cli.options import TextColumn
+from labelf_cli.errors import extra
 from labelf_cli.formats import Format
 from labelf_cli.graphs.precision import Precision
 

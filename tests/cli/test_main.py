@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, Labelf
@@ -105,3 +106,19 @@ def test_a_missing_extra_names_the_line_that_installs_it() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: this command needs sklearn")
     assert done.stderr.endswith(". Run: pip install 'labelf-cli[train]'\n")
+
+
+def test_so_does_a_missing_client_of_the_hub(tmp_path: Path) -> None:
+    config = tmp_path / "models.toml"
+    config.write_text('[[models]]\nname = "m"\npath = "owner/name"\n')
+    done = run_without("huggingface_hub", *CLASSIFY[:3], str(config))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: owner/name, which is no folder here but may be on the hub, needs huggingface_hub. "
+        "Run: pip install 'labelf-cli[hub]'\n"
+    )
+
+
+def test_without_a_hub_id_nobody_misses_it() -> None:
+    done = run_without("huggingface_hub", *CLASSIFY, "--limit", "1", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
