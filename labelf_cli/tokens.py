@@ -265,6 +265,28 @@ class Tokenizer:
         return next((e for e in self._probes(pairs=True) if {0, 1} <= set(e.sequence_ids)), None)
 
 
+class Characters(Tokenizer):
+    """No tokenizer: the ids of a text are the code points of its characters."""
+
+    def __init__(self) -> None:
+        self.digest, self.vocab_size = "characters", 0x250  # Latin letters, for probes
+
+    def encode(self, texts: list[str]) -> TokenIds:
+        """See ``Tokenizer.encode``; a lone surrogate is no character."""
+        points = [np.frombuffer(text.encode("utf-32-le"), "<i4") for text in texts]
+        lengths = np.array(list(map(len, points)), np.int64)
+        flat = np.concatenate([*points, np.array([], np.int32)]).astype(np.int32, copy=False)
+        return TokenIds(flat, np.cumsum(lengths) - lengths, lengths)
+
+    @staticmethod
+    def decode(ids: TokenIds, rows: Ints) -> list[str]:
+        """Some of the texts again."""
+        ends = ids.starts[rows] + ids.lengths[rows]
+        points = ids.flat.astype("<i4", copy=False)
+        spans = zip(ids.starts[rows].tolist(), ends.tolist(), strict=True)
+        return [points[start:end].tobytes().decode("utf-32-le") for start, end in spans]
+
+
 def _has_text(encoding: Encoding) -> bool:
     return 0 in encoding.special_tokens_mask
 

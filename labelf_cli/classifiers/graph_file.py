@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from labelf_cli.classifiers.external_data import external_locations
 from labelf_cli.classifiers.files import refuse_impostors, require_inside
 from labelf_cli.errors import ModelError
+from labelf_cli.graphs import pipeline
 from labelf_cli.graphs.first_token import keep_first_token
+from labelf_cli.graphs.pipeline import Pipeline
 from labelf_cli.graphs.proto import ModelProto
 
 _MOST_BYTES = 1_000_000_000
@@ -49,15 +52,34 @@ def _data_file(onnx: Path, location: bytes, folder: Path) -> Path:
     return path
 
 
+def takes_texts(onnx: Path) -> bool:
+    """Whether a graph takes texts themselves (see ``labelf_cli.graphs.pipeline``)."""
+    model = _read(onnx)
+    return model is not None and pipeline.takes_texts(model)
+
+
+def read_pipeline(onnx: Path) -> tuple[bytes, Pipeline]:
+    """A graph that takes texts, made to answer with probabilities; see ``to_probabilities``."""
+    model = _read(onnx)
+    assert model is not None
+    found = pipeline.to_probabilities(model)
+    return model.SerializeToString(), found
+
+
+def _read(onnx: Path) -> Any | None:  # noqa: ANN401  # a ModelProto
+    """The graph as a message; None where it is too large, or in another format."""
+    if onnx.stat().st_size > _MOST_BYTES:
+        return None
+    try:
+        return ModelProto.FromString(onnx.read_bytes())
+    except DecodeError:  # onnxruntime has a format of its own
+        return None
+
+
 def cut_to_first_token(onnx: Path) -> bytes | None:
     """A graph without what it computes in vain (see ``keep_first_token``); None if that is nothing.
 
     External data stays where it is.
     """
-    if onnx.stat().st_size > _MOST_BYTES:
-        return None
-    try:
-        model = ModelProto.FromString(onnx.read_bytes())
-    except DecodeError:  # onnxruntime has a format of its own
-        return None
-    return model.SerializeToString() if keep_first_token(model) else None
+    model = _read(onnx)
+    return model.SerializeToString() if model is not None and keep_first_token(model) else None

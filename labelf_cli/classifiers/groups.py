@@ -6,11 +6,13 @@ from pathlib import Path
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.gliclass import GliClass, is_gliclass
+from labelf_cli.classifiers.graph_file import takes_texts
 from labelf_cli.classifiers.hub import on_disk
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.text_graph import TextGraph
+from labelf_cli.classifiers.text_pipeline import TextPipeline
 from labelf_cli.classifiers.zero_shot import NliClassifier
 from labelf_cli.config import ModelConfig
 from labelf_cli.tokens import Tokenizer
@@ -45,9 +47,11 @@ def _open(
     first = configs[0]
     if first.encoder:
         return EncoderHeads(configs, tokenizers)
-    if first.kind == "classifier":
-        return OnnxClassifier(configs, tokenizers)
     folder = ModelFolder.find(first.path, first.file)
+    if first.kind == "classifier":
+        if not folder.tokenizer.exists() and folder.graph_files and takes_texts(folder.onnx):
+            return TextPipeline(configs)
+        return OnnxClassifier(configs, tokenizers)
     providers = Providers.of(first)
     key = (*_files(folder), first.max_length, providers)
     if key not in graphs:

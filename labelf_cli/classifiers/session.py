@@ -189,6 +189,14 @@ class Session:
         """The answer to one vector a text, [texts × width] float32, by a graph of one input."""
         return self._run({next(iter(self._inputs)): vectors})
 
+    def run_text(self, text: str) -> Floats:
+        """The answer to a text, [1 × …] float32, by a graph of one input of strings."""
+        return self._run({next(iter(self._inputs)): np.full((1,) * self._rank, text, object)})
+
+    @cached_property
+    def _rank(self) -> int:
+        return len(self._session.get_inputs()[0].shape)
+
     def _run(self, feeds: dict[str, Any]) -> Floats:
         """The answer to inputs of the types that the graph declares."""
         try:

@@ -30,9 +30,11 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "AttributeProto": {
         "name": (1, "string"),
         "i": (3, "int64"),
+        "s": (4, "bytes"),
         "t": (5, "TensorProto"),
         "g": (6, "GraphProto"),
         "ints": (8, "*int64"),
+        "strings": (9, "*bytes"),
         "type": (20, "int32"),
     },
     "TensorProto": {
@@ -42,7 +44,9 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
         "name": (8, "string"),
         "raw_data": (9, "bytes"),
     },
-    "ValueInfoProto": {"name": (1, "string")},
+    "ValueInfoProto": {"name": (1, "string"), "type": (2, "TypeProto")},
+    "TypeProto": {"tensor_type": (1, "TypeProtoTensor")},
+    "TypeProtoTensor": {"elem_type": (1, "int32")},
 }
 
 _FIELD = descriptor_pb2.FieldDescriptorProto

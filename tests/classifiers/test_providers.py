@@ -57,6 +57,21 @@ class TestDigest:
         assert cpu.digests != other.digests
         assert cpu.load() == other.load()
 
+    @needs_azure
+    def test_of_a_zero_shot_model_does_so_too(
+        self, make_config: MakeConfig, write_model: WriteModel
+    ) -> None:
+        nli = {"label2id": {"contradiction": 0, "neutral": 1, "entailment": 2}}
+        entry = {
+            "name": "a",
+            "path": write_model(config=nli),
+            "kind": "zero-shot",
+            "labels": ["bill", "tv"],
+        }
+        cpu, other = open_groups(make_config(entry, entry | {"name": "b"} | OTHER).models)
+        assert cpu.digests != other.digests
+        assert cpu.load() == other.load()
+
 
 def test_options_are_text_in_the_order_of_their_names() -> None:
     config = ModelConfig(
