@@ -11,15 +11,21 @@ import onnxruntime as ort
 from pydantic import ValidationError
 
 from labelf_cli.classifiers.files import read_json, refuse_impostors, require_inside
-from labelf_cli.classifiers.graph_file import graph_files
+from labelf_cli.classifiers.graph_file import graph_files, read_probabilities
 from labelf_cli.classifiers.interface import Because, Model
 from labelf_cli.classifiers.max_length import longest, pad_token_id
 from labelf_cli.classifiers.tuning import TUNING, Tuning
 from labelf_cli.config import Activation, ModelConfig
 from labelf_cli.errors import ModelError
+from labelf_cli.graphs.pipeline import Pipeline
 from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"
+SETFIT = "config_setfit.json"
+_OF_PROBLEM: dict[str, Activation] = {
+    "regression": "none",
+    "multi_label_classification": "sigmoid",
+}
 ENCODER_KEY = "labelf_encoder"
 """Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
 
@@ -196,6 +202,10 @@ class ModelFolder:
         """The labels in the order of the logits, None where only the graph can tell how many."""
         if given is not None:
             return Because(given, "labels in the config")
+        if isinstance(labels := self._json(SETFIT).get("labels"), list):
+            return Because(tuple(map(str, labels)), f"labels of {SETFIT}")
+        if self._head.labels:
+            return Because(self._head.labels, "classes of the graph")
         by_position = self.config.get("id2label")
         if not by_position:
             return None
@@ -216,16 +226,22 @@ class ModelFolder:
         """
         if given is not None:
             return Because(given, "activation in the config")
+        if self._head.output:
+            return Because("none", "the graph gives probabilities")
         problem = self.config.get("problem_type")
-        if problem == "regression":
-            return Because("none", "problem_type is regression")
-        if problem == "multi_label_classification":
-            return Because("sigmoid", "problem_type is multi_label_classification")
+        if (settled := _OF_PROBLEM.get(str(problem))) is not None:
+            return Because(settled, f"problem_type is {problem}")
         if num_labels == 1:
             return self._of_cross_encoder() or Because("sigmoid", "one label")
         if problem == "single_label_classification":
             return Because("softmax", "problem_type is single_label_classification")
         return Because("softmax", "several labels and no problem_type")
+
+    @cached_property
+    def _head(self) -> Pipeline:
+        """What the graph says of its head, if SetFit has made it: that may be scikit-learn's."""
+        is_setfit = bool(self._json(SETFIT))
+        return read_probabilities(self.onnx) if is_setfit else Pipeline("", ())
 
     def _of_cross_encoder(self) -> Because[Activation] | None:
         """What sentence-transformers' CrossEncoder keeps of its activation, by both its keys."""

@@ -66,6 +66,12 @@ def read_pipeline(onnx: Path) -> tuple[bytes, Pipeline]:
     return model.SerializeToString(), found
 
 
+def read_probabilities(onnx: Path) -> Pipeline:
+    """What a graph says of its head; see ``probabilities_of``."""
+    model = _read(onnx)
+    return Pipeline("", ()) if model is None else pipeline.probabilities_of(model)
+
+
 def _read(onnx: Path) -> Any | None:  # noqa: ANN401  # a ModelProto
     """The graph as a message; None where it is too large, or in another format."""
     if onnx.stat().st_size > _MOST_BYTES:

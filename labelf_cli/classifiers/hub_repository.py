@@ -28,7 +28,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from labelf_cli.classifiers.external_data import external_locations
 from labelf_cli.classifiers.files import read_json
-from labelf_cli.classifiers.folder import TOKENIZER, choose_graph
+from labelf_cli.classifiers.folder import SETFIT, TOKENIZER, choose_graph
 from labelf_cli.classifiers.tuning import TUNING
 from labelf_cli.errors import ModelError
 
@@ -47,6 +47,7 @@ _TEXTS = (
     "modules.json",
     "sentence_bert_config.json",
     "tokenizer_config.json",
+    SETFIT,
     TOKENIZER,
     TUNING,
 )

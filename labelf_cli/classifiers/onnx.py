@@ -12,6 +12,7 @@ from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
+from labelf_cli.graphs.pipeline import PROBABILITIES
 from labelf_cli.predictions import Floats
 from labelf_cli.tokens import Ints, TokenIds, Tokenizer
 
@@ -41,7 +42,7 @@ class OnnxClassifier(Group):
         self._folder = ModelFolder.find(first.path, first.file)
         self.providers = Providers.of(first)
         self._graph = TextGraph(
-            self._folder, ("logits",), first.max_length, tokenizers, self.providers
+            self._folder, ("logits", PROBABILITIES), first.max_length, tokenizers, self.providers
         )
         self.tokenizer, self.template = self._graph.tokenizer, self._graph.template
         self.max_length, self.stride = (

@@ -11,6 +11,9 @@ _FLOAT, _STRING = 1, 8
 _BYTES = 3
 """AttributeProto.STRING."""
 
+PROBABILITIES = "probabilities"
+"""Name that skl2onnx gives to them."""
+
 _LOCALE = b"C.UTF-8"
 """onnxruntime asks for en_US.UTF-8, which few machines have that nobody sits at."""
 
@@ -51,6 +54,13 @@ def to_probabilities(model: Any) -> Pipeline:  # noqa: ANN401  # a ModelProto
             node.attribute.add(name="locale", type=_BYTES, s=_LOCALE)
     floats = [o.name for o in graph.output if o.type.tensor_type.elem_type == _FLOAT]
     return Pipeline(floats[0] if len(floats) == 1 else "", labels)
+
+
+def probabilities_of(model: Any) -> Pipeline:  # noqa: ANN401  # a ModelProto
+    """What a graph says of its head where that is one of scikit-learn, as SetFit exports it."""
+    names = {output.name for output in model.graph.output}
+    output = PROBABILITIES if PROBABILITIES in names else ""
+    return Pipeline(output, next(_class_labels(model.graph.node), ()))
 
 
 def _class_labels(nodes: Any) -> Iterator[tuple[str, ...]]:  # noqa: ANN401  # NodeProtos
