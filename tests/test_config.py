@@ -8,7 +8,8 @@ import pytest
 from conftest import ROOT
 from pydantic import ValidationError
 
-from labelf_cli.config import Config, ModelDefaults, hub_id, load_config
+from labelf_cli.config import Config, ModelDefaults, hub_id
+from labelf_cli.config_file import load_config
 from labelf_cli.errors import ConfigError
 
 ONE_MODEL = '[[models]]\nname = "product"\npath = "models/the/product"\n'

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 
-from labelf_cli.config import Config, ModelConfig, load_config
+from labelf_cli.config import Config, ModelConfig
+from labelf_cli.config_file import load_config
 from labelf_cli.run import RunSettings, run
 
 SAMPLE = ROOT / "sample_data"

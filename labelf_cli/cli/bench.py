@@ -36,7 +36,7 @@ def bench(
     from rich.console import Console
 
     from labelf_cli.cli.signals import raise_if_stopped
-    from labelf_cli.config import load_config
+    from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.jobs import bench as job
 

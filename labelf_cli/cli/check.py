@@ -38,7 +38,7 @@ def check(
     from rich.console import Console
 
     from labelf_cli.cli.logs import say
-    from labelf_cli.config import load_config
+    from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.jobs import check as job
 

@@ -108,7 +108,7 @@ def classify(
         show_that_nothing_was_usable,
         write_report,
     )
-    from labelf_cli.config import load_config
+    from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.run import CHUNK_ROWS, RunSettings, run
 

@@ -17,7 +17,7 @@ def models(config: ConfigFile, model: ModelNames = None) -> None:
 
     Example: labelf models --config models.toml
     """
-    from labelf_cli.config import load_config
+    from labelf_cli.config_file import load_config
     from labelf_cli.labeller import Labeller
 
     with Labeller.open(load_config(config).only(tuple(model or ())), threads=1) as labeller:

@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT, Labelf
 from pydantic import BaseModel, ValidationError
 
-from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults, load_config
+from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults
+from labelf_cli.config_file import load_config
 
 Json = dict[str, Any]
 
