@@ -28,8 +28,14 @@ from labelf_cli.jobs.train import TrainSettings, train
 from labelf_cli.labeller import Labeller
 from labelf_cli.run import RunSettings, run
 
+ROOT = Path(__file__).parents[1]
 MODELS = WORK / "minilm" / "fp32"
 ENCODER, HEADS = WORK / "minilm" / "encoder", WORK / "minilm" / "heads"
+PARENT = {
+    "name": "parent",
+    "path": ROOT / "sample_data" / "models" / "root_cause",
+    "max_predictions": 1,
+}
 CALLS_A_ROUND = 40
 Side = Callable[[], float]
 
@@ -73,9 +79,29 @@ def comparisons(work: Path) -> Iterator[tuple[str, float, Side, Side]]:
         return timed(models, mixed, work / "four.sqlite")()
 
     yield "one new model of four, to it alone", 1.1, timed(config(names[3:]), mixed), fifth
+    path = WORK / "mixed.csv"
+    label, share = label_of_a_tenth(path)
+    child = {"name": "child", "path": MODELS / names[0]}
+    asked = as_config(iter([PARENT, child | {"only_where": {"parent": [label]}}]))
+    alone_side, asked_side = timed(as_config(iter([child])), path), timed(asked, path)
+    yield f"a child for {share:.3f} of the rows, to all", round(share, 2), alone_side, asked_side
     with labeller(names[:1]) as alone, labeller(names[:2]) as both:
         text = read_texts(WORK / "short.csv")[0]
         yield "one text, two models to one", 1.3, latency(alone, text), latency(both, text)
+
+
+def label_of_a_tenth(table: Path) -> tuple[str, float]:
+    """The label of a small model that most nearly a tenth of a table's rows have, and its share."""
+    with TemporaryDirectory() as folder:
+        output = Path(folder, "out.parquet")
+        settings = RunSettings(as_config(iter([PARENT])), (str(table),), threads=2, output=output)
+        summary = run(settings, lambda _: None)
+    shares = {
+        label: count / summary.rows
+        for label, count in summary.labels["parent"].items()
+        if label is not None
+    }
+    return min(shares.items(), key=lambda its: abs(its[1] - 0.1))
 
 
 def config(names: Sequence[str]) -> Config:
