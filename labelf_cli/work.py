@@ -19,10 +19,8 @@ from labelf_cli.memo import Memo, text_keys
 from labelf_cli.predictions import Answers, Floats, Status, Statuses
 from labelf_cli.schedule import Urgency, Workers, micro_batches, tokenising_steps
 from labelf_cli.spent import Spent
+from labelf_cli.texts import NOTHING, DistinctTexts, Tokenised
 from labelf_cli.tokens import Ints, TokenIds, encode_each, join
-
-# Arrow takes long to make its own scalars of Python's.
-_EMPTY, _NULL = pa.scalar(""), pa.scalar(None, pa.string())
 
 
 @dataclass(frozen=True)
@@ -50,52 +48,6 @@ class Kernel:
     cached_models: tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """The distinct texts of a chunk.
-
-    Attributes:
-        distinct: the texts that are classified, each once.
-        places: for each row its text, as a position in ``distinct``; one past the last for a
-            row without a text, [rows] int64.
-    """
-
-    distinct: pa.StringArray
-    places: Ints
-
-    @classmethod
-    def of(cls, texts: pa.StringArray) -> "_Texts":
-        blank = pc.equal(pc.utf8_trim_whitespace(texts), _EMPTY)
-        encoded = pc.if_else(blank, _NULL, texts).dictionary_encode()
-        places = pc.fill_null(encoded.indices, len(encoded.dictionary))
-        return cls(encoded.dictionary, places.to_numpy().astype(np.int64))
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    """Texts of a chunk as one tokenizer sees them.
-
-    Attributes:
-        places: of the texts, in order, [n] int64.
-        ids: their token ids.
-        failures: why it failed on some, by their places.
-    """
-
-    places: Ints
-    ids: TokenIds
-    failures: dict[int, str]
-
-    def __or__(self, other: "_Tokens") -> "_Tokens":
-        """Both together."""
-        places, ids = np.concatenate((self.places, other.places)), join([self.ids, other.ids])
-        order = np.argsort(places)
-        ids = TokenIds(ids.flat, ids.starts[order], ids.lengths[order])
-        return _Tokens(places[order], ids, self.failures | other.failures)
-
-
-_NO_TOKENS = _Tokens(np.empty(0, np.int64), TokenIds.of([]), {})
-
-
 class Work:
     """One chunk. A step that ends submits the steps that it makes possible.
 
@@ -117,7 +69,7 @@ class Work:
         self._own: Ints = np.empty(0, np.int64)
         self._keys: list[bytes] = []
         self._unasked: list[Ints] = []
-        self._tokens: dict[str, _Tokens] = {}
+        self._tokens: dict[str, Tokenised] = {}
         self._spent = Spent()
         self._open_steps = 0
         self._lock = Lock()
@@ -160,7 +112,7 @@ class Work:
     def _prepare(self) -> None:
         began = time.thread_time()
         kernel = self._kernel
-        self._texts = _Texts.of(self._rows)
+        self._texts = DistinctTexts.of(self._rows)
         count = len(self._texts.distinct)
         self._answers = [GroupAnswers(group, count) for group in kernel.groups]
         self._keys = text_keys(self._texts.distinct)
@@ -213,7 +165,7 @@ class Work:
 
     def _submit_tokenising(self, tokenizer: str, asked_of: dict[int, Ints]) -> None:
         """Encode texts once for all groups that share a tokenizer, some texts a step."""
-        known = self._tokens.get(tokenizer, _NO_TOKENS)
+        known = self._tokens.get(tokenizer, NOTHING)
         places = np.setdiff1d(np.concatenate(list(asked_of.values())), known.places)
         if not len(places):
             self._submit_calls(asked_of, known)
@@ -233,7 +185,7 @@ class Work:
                 failures.update((int(places[cuts[part]][at]), why[at]) for at in why)
                 done = [ids for ids in parts if ids is not None]
             if len(done) == len(parts):
-                tokens = self._tokens[tokenizer] = known | _Tokens(places, join(done), failures)
+                tokens = self._tokens[tokenizer] = known | Tokenised(places, join(done), failures)
                 self._submit_calls(asked_of, tokens)
 
         steps = [partial(tokenise, part) for part in range(len(parts))]
@@ -241,7 +193,7 @@ class Work:
 
     # The models.
 
-    def _submit_calls(self, asked_of: dict[int, Ints], tokens: _Tokens) -> None:
+    def _submit_calls(self, asked_of: dict[int, Ints], tokens: Tokenised) -> None:
         for number, asked in asked_of.items():
             answers = self._answers[number]
             answers.fail({place: why for place, why in tokens.failures.items() if place in asked})
@@ -342,13 +294,6 @@ class Work:
                 reasons.setdefault(place, []).append(f"{model.name}: {reason}")
             scores.append(verdict.scores[places])
             accepted.append(verdict.accepted.take(places))
-        errors = _error_column(reasons, places)
+        errors = self._texts.spread(reasons)
         self._add(Spent(bookkeeping=time.thread_time() - began))
         return Answers(tuple(scores), tuple(accepted), status[places], errors, self._spent)
-
-
-def _error_column(reasons: dict[int, list[str]], places: Ints) -> pa.StringArray:
-    """The reasons of the failed texts, spread over the rows; null for the others."""
-    failed = pa.array(list(reasons), pa.int64())
-    texts = pa.array(["; ".join(its) for its in reasons.values()], pa.string())
-    return texts.take(pc.index_in(pa.array(places), failed))
