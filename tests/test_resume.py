@@ -106,7 +106,7 @@ def test_the_summary_is_that_of_all_runs_together(settings: RunSettings) -> None
 
 
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.long)])
 def test_a_fault_of_any_file_operation_costs_nothing(
     settings: RunSettings,
     whole: bytes,
@@ -150,8 +150,8 @@ def test_a_kill_at_any_file_operation_costs_nothing(
 ) -> None:
     disk = CountingDisk()
     run(settings, ignore, disk)
-    survived("kills", disk.count)
-    for at in range(1, disk.count + 1):
+    every = 1 if output_of(settings).suffix == ".csv" else 3
+    for at in range(1, disk.count + 1, every):
         output_of(settings).write_bytes(OLD)
         process = spawn.Process(target=run_until_killed, args=(settings, at))
         process.start()
@@ -161,6 +161,7 @@ def test_a_kill_at_any_file_operation_costs_nothing(
         run(settings, ignore)
         assert output_of(settings).read_bytes() == whole
         assert not work_folder(settings).exists()
+    survived("kills", -(-disk.count // every))
 
 
 @pytest.mark.parametrize("harm", ["remove", "cut", "flip", "grow"])
