@@ -55,9 +55,10 @@ class ParquetSource(Source):
             left = self._metadata.row_group(group).num_rows
             try:
                 for batch in self._row_group(group):
-                    left -= batch.num_rows
-                    self._rows_read += batch.num_rows
-                    yield with_text(batch, self._options.text_columns)
+                    rows = with_text(batch, self._options.text_columns)
+                    left -= rows.num_rows  # only now: rows whose text can't be read are left, too
+                    self._rows_read += rows.num_rows
+                    yield rows
             except (OSError, pa.ArrowException) as error:
                 self._reject(
                     group, left, f"its row group can't be read further ({error})", bad_rows

@@ -168,6 +168,16 @@ def test_a_row_group_that_is_damaged_costs_its_own_rows(tmp_path: Path) -> None:
     assert (source.position, source.size) == (9000, 9000)
 
 
+def test_rows_whose_text_is_no_text_are_rejected_and_not_lost(tmp_path: Path) -> None:
+    texts = [b"call"] * 4000
+    texts[1500] = b"\xff"
+    path = written(tmp_path / "calls.parquet", pa.table({"text": texts}), row_group_size=2000)
+    source, bad_rows = open_parquet(path), Kept()
+    came = sum(batch.num_rows for batch in source.batches(bad_rows))
+    assert came + bad_rows.count == source.position == 4000
+    assert [row for row, *_ in bad_rows.kept] == list(range(1025, 2001))
+
+
 def test_a_bit_that_changed_is_told_from_data_by_its_checksum(tmp_path: Path) -> None:
     table = pa.table({"text": [f"{i:099}" for i in range(10)]})
     path = tmp_path / "calls.parquet"
