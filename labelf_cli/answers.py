@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from labelf_cli.classifiers.folder import sha256
-from labelf_cli.classifiers.interface import Group, Model
-from labelf_cli.config import Pooling
+from labelf_cli.classifiers.interface import Group, Model, Reply, Service
+from labelf_cli.errors import ServiceError
 from labelf_cli.memo import Arrays
+from labelf_cli.model_keys import Pooling
 from labelf_cli.predictions import Floats, Status, Statuses, activate
+from labelf_cli.spent import Spent
 from labelf_cli.tokens import Ints, TokenIds, windows
 
 
@@ -82,7 +84,7 @@ class GroupAnswers:
         self.lengths = np.zeros(texts + 1, np.int64)
         self.logits = self._room(texts + 1)
         self._windows: list[_Windows] = []
-        self._broken: dict[int, str] = {}
+        self._broken: list[dict[int, str]] = [{} for _ in group.models]
 
     def _room(self, rows: int) -> tuple[Floats, ...]:
         return tuple(
@@ -135,27 +137,36 @@ class GroupAnswers:
 
     def fail(self, failures: dict[int, str]) -> None:
         """Let texts fail that can't be asked, for these reasons."""
-        self._broken |= failures
+        for broken in self._broken:
+            broken.update(failures)
 
-    def ask(self, questions: Questions) -> Ints:
+    def ask(self, questions: Questions) -> tuple[Ints, Spent]:
         """Answer some questions in one call; where it fails, one by one, to spare the others.
 
         Returns:
-            The places of the texts that are answered by it, [n or fewer] int64; none where their
-            windows are to be pooled.
+            The places of the texts that are answered by it, [n or fewer] int64, none where their
+            windows are to be pooled; and what it cost beside time.
         """
         places = questions.places
         try:
-            answers = self.group.answer(questions.ids, questions.rows)
+            reply = self.group.ask(questions.ids, questions.rows)
+        except ServiceError:
+            raise
         except Exception as error:  # onnxruntime's errors have no common base but this
-            if len(places) > 1:
+            if len(places) > 1 and not isinstance(self.group, Service):
                 alone = np.arange(len(places))[:, None]
-                return np.concatenate([self.ask(questions.take(one)) for one in alone])
-            self._broken[int(places[0])] = " ".join(str(error).split())
-            return places[:0]
-        for into, logits in zip(questions.into, answers, strict=True):
+                return _joined([self.ask(questions.take(one)) for one in alone])
+            reason = " ".join(str(error).split())
+            self.fail(dict.fromkeys(places.tolist(), reason))
+            return places[:0], Spent()
+        self._take(questions, reply)
+        return places if self.group.stride is None else places[:0], reply.spent
+
+    def _take(self, questions: Questions, reply: Reply) -> None:
+        for into, logits in zip(questions.into, reply.logits, strict=True):
             into[questions.at] = logits
-        return places if self.group.stride is None else places[:0]
+        for broken, failures in zip(self._broken, reply.failures, strict=False):
+            broken.update((int(questions.places[at]), why) for at, why in failures.items())
 
     def pool(self) -> Ints:
         """Let the scores of a text be those of its windows, pooled, for all that were asked.
@@ -176,13 +187,18 @@ class GroupAnswers:
         """Take over what was found out about the same texts elsewhere."""
         for mine, its in zip(self.arrays, other.arrays, strict=True):
             mine[here] = its[there]
-        for mine_at, its_at in zip(here.tolist(), there.tolist(), strict=True):
-            if its_at in other._broken:
-                self._broken[mine_at] = other._broken[its_at]
+        for mine_broken, its_broken in zip(self._broken, other._broken, strict=True):
+            for mine_at, its_at in zip(here.tolist(), there.tolist(), strict=True):
+                if its_at in its_broken:
+                    mine_broken[mine_at] = its_broken[its_at]
 
     def broke(self, places: Ints) -> npt.NDArray[np.bool_]:
-        """For which of some texts a call failed, [places]."""
-        return np.isin(places, list(self._broken))
+        """For which of some texts a member has no answer, [places]."""
+        return np.isin(places, [place for broken in self._broken for place in broken])
+
+    def given(self, number: int, places: Ints) -> Ints:
+        """Those of some texts to which one member has an answer."""
+        return places[~np.isin(places, list(self._broken[number]))]
 
     def of_model(self, number: int) -> tuple[Floats, Statuses, dict[int, str]]:
         """Scores and statuses of the texts by one member, and why the failed ones failed."""
@@ -191,15 +207,22 @@ class GroupAnswers:
             scores = activate(scores, model.activation.value)
         status = np.zeros(len(scores), np.uint8)
         status[self.is_long] = _status_of_long(model)
-        failures = dict(self._broken)
+        failures = dict(self._broken[number])
         limit = self.group.max_length.value
         for place in np.flatnonzero(status == Status.FAILED).tolist():
             failures[place] = f"{self.lengths[place]} tokens, more than max_length {limit}"
-        for place in np.flatnonzero(~np.isfinite(scores[:-1]).all(axis=1)).tolist():
+        is_answer = np.isfinite(scores[:-1])
+        if isinstance(self.group, Service):
+            is_answer |= scores[:-1] == -np.inf
+        for place in np.flatnonzero(~is_answer.all(axis=1)).tolist():
             failures.setdefault(place, "the model's answer is not a number")
         failed = list(failures)
         scores[failed], status[failed] = np.nan, Status.FAILED
         return scores, status, failures
+
+
+def _joined(parts: list[tuple[Ints, Spent]]) -> tuple[Ints, Spent]:
+    return np.concatenate([places for places, _ in parts]), sum((s for _, s in parts), Spent())
 
 
 def answer_digests(group: Group) -> tuple[str, ...]:

@@ -123,11 +123,16 @@ class LogitsCache:
             if time.monotonic() - self._written > _WRITE_SECONDS:
                 self._write()
 
-    def close(self) -> None:
-        """Write what waits."""
+    def flush(self) -> None:
+        """Write what waits; a crash of the process loses nothing of it."""
         with self._lock:
             if self._waiting:
                 self._write()
+
+    def close(self) -> None:
+        """Write what waits; a second call does nothing."""
+        self.flush()
+        with self._lock:
             self._connection.close()
 
     def _write(self) -> None:

@@ -113,7 +113,7 @@ def _wide(
         suffix = f"_{rank + 1}" if rank else ""
         yield (f"label{suffix}",), _label_array(rules.labels, accepted.labels[:, rank])
         yield (f"score{suffix}",), _score_array(accepted.scores[:, rank])
-    if not capped:
+    if not capped and rules.gives_scores:
         for position, label in zip(rules.kept, rules.score_labels, strict=True):
             yield ("score", label), _score_array(scores[:, position])
     if rules.multi_label:
@@ -193,7 +193,7 @@ def _label_array(names: Sequence[str], labels: npt.NDArray[np.int32]) -> pa.Dict
 
 
 def _score_array(scores: Floats) -> pa.FloatArray:
-    return pa.array(scores, pa.float32(), mask=np.isnan(scores))
+    return pa.array(scores, pa.float32(), mask=~np.isfinite(scores))
 
 
 def _best_first(names: Sequence[str], accepted: Accepted) -> pa.StringArray:

@@ -1,42 +1,30 @@
 """What a models.toml may say: which models classify the texts, and how; validated and frozen."""
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from labelf_cli.errors import ConfigError, did_you_mean
-
-Activation = Literal["softmax", "sigmoid", "none"]
-OnLong = Literal["truncate", "window", "error"]
-Pooling = Literal["mean", "max", "first"]
-Kind = Literal["classifier", "zero-shot"]
-
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
-Int = Annotated[int, Strict()]
-Bool = Annotated[bool, Strict()]
-Float = Annotated[float, Strict()]
-Labels = Annotated[tuple[Name, ...], Field(min_length=1)]
-Options = dict[Name, str | Annotated[bool, Strict()] | Int | Float]
+from labelf_cli.model_keys import (
+    CommonKeys,
+    Int,
+    Kind,
+    LabelfApiKeys,
+    LlmKeys,
+    LocalKeys,
+    LocalKind,
+    Name,
+    ServiceKeys,
+    Settings,
+)
 
 
 def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
-
-
-class Settings(BaseModel):
-    """Base of the sections: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class InputConfig(Settings):
@@ -49,117 +37,61 @@ class InputConfig(Settings):
     ] = ("text",)
 
 
-class ModelDefaults(Settings):
-    """``[defaults]``: every model key but name, id and path; a model's own value wins."""
+class ModelDefaults(LocalKeys, LabelfApiKeys, LlmKeys):
+    """``[defaults]``: every key of every kind but name, id and path; a model's own value wins.
 
-    kind: Kind = Field(
-        "classifier",
-        description="zero-shot: the labels are the config's own; the model is an NLI export or a "
-        "GLiClass uni-encoder.",
-    )
-    file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
-    encoder: Path | None = Field(
-        None,
-        description="Folder, .onnx file or hub id of the frozen encoder that the model is a head "
-        "of, relative to the config file. It runs once a text for all its heads.",
-    )
-    revision: Name | None = Field(
-        None,
-        description="Commit, tag or branch where path is a hub id; omitted: main. "
-        "A full commit hash that is in the cache makes no network call.",
-    )
-    encoder_revision: Name | None = Field(
-        None, description="Commit, tag or branch where encoder is a hub id; omitted: main."
-    )
-    max_predictions: Int | None = Field(
-        None, ge=1, description="Cap on labels per text; omitted: all labels, with their scores."
-    )
-    label_filter: Labels | None = Field(
-        None, description="Only these labels (exact); scores are not rescaled."
-    )
-    threshold: Float | None = Field(
-        None,
-        description="Predictions under it are dropped. Multi-label models default to 0.5, "
-        "others to none.",
-    )
-    thresholds: dict[Name, Float] = Field({}, description="Exceptions to threshold, by label.")
-    none_label: Name | None = Field(None, description="The answer when no prediction passes.")
-    activation: Activation | None = Field(
-        None, description="From logits to scores; omitted: what the export says."
-    )
-    labels: Labels | None = Field(
-        None, description="Overrides id2label of the export; what a zero-shot model chooses from."
-    )
-    hypothesis_template: str = Field(
-        "This example is {}.",
-        description="Of a zero-shot NLI model: what a text may entail; {} stands for the label.",
-    )
-    multi_label: Bool = Field(
-        False,
-        description="Of a zero-shot model: whether several labels may hold for one text, so that "
-        "each is scored by itself.",
-    )
-    on_long: OnLong = Field(
-        "truncate",
-        description="A text over max_length: cut it, answer it by overlapping windows, "
-        "or fail its row.",
-    )
-    stride: Int | None = Field(
-        None,
-        ge=0,
-        description="Tokens that a window shares with the one before it; omitted: 64, or a "
-        "quarter of a window if that is less.",
-    )
-    pooling: Pooling = Field(
-        "mean", description="How the scores of a text's windows become its score."
-    )
-    only_where: dict[Name, Labels] = Field(
-        {},
-        description="Classify only the texts to which each of these models, by name, gives one of "
-        "these labels.",
-    )
-    max_length: Int | None = Field(
-        None, ge=1, description="In tokens, special ones included; the model's own limit caps it."
-    )
-    token_budget: Int | None = Field(
-        None,
-        ge=1,
-        description="Tokens in one call, padding included. It changes the speed and no score; "
-        "omitted: what labelf optimize found, or 512.",
-    )
-    providers: Labels | None = Field(
-        None,
-        description="Execution providers of onnxruntime, the preferred one first; omitted: "
-        "CPUExecutionProvider. One that is not there is an error.",
-    )
-    provider_options: dict[Name, Options] = Field(
-        {}, description="Options of execution providers, by their names."
-    )
+    A model takes those that its kind has.
+    """
+
+    kind: Kind = Field("classifier", description="Of the models; see there.")
+
+
+class AnyModel(CommonKeys):
+    """One ``[[models]]`` entry, of whatever kind."""
+
+    name: Name = Field(description="Prefix of the model's output columns.")
+    id: Int | None = Field(None, description="The model_id of the HTTP API.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if reasons := list(self.reasons()):
+            raise ValueError("; ".join(reasons))
+        return self
+
+    @abstractmethod
+    def reasons(self) -> Iterator[str]:
+        """Why the keys can't be used together."""
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether its answers have scores."""
+        return True
 
 
 _ZERO_SHOT_KEYS = ("hypothesis_template", "multi_label")
 
 
-class ModelConfig(ModelDefaults):
-    """One ``[[models]]`` entry."""
+class ModelConfig(AnyModel, LocalKeys):
+    """A model that runs here."""
 
-    name: Name = Field(description="Prefix of the model's output columns.")
-    id: Int | None = Field(None, description="The model_id of the HTTP API.")
+    kind: LocalKind = Field(
+        "classifier",
+        description="zero-shot: the labels are the config's own; the model is an NLI export or a "
+        "GLiClass uni-encoder.",
+    )
     path: Path = Field(
         description="Model folder or .onnx file, relative to the config file; or a hub id, "
         "owner/name, where there is no such folder."
     )
 
-    @model_validator(mode="after")
-    def _keys_of_its_kind(self) -> Self:
+    def reasons(self) -> Iterator[str]:
+        """See ``AnyModel.reasons``."""
         if self.kind == "zero-shot":
-            reasons = list(self._zero_shot_reasons())
-        else:
-            keys = [key for key in _ZERO_SHOT_KEYS if key in self.model_fields_set]
-            reasons = [f'{key} needs kind = "zero-shot"' for key in keys]
-        if reasons:
-            raise ValueError("; ".join(reasons))
-        return self
+            yield from self._zero_shot_reasons()
+            return
+        for key in _ZERO_SHOT_KEYS:
+            if key in self.model_fields_set:
+                yield f'{key} needs kind = "zero-shot"'
 
     def _zero_shot_reasons(self) -> Iterator[str]:
         """What a zero-shot model can't be asked."""
@@ -176,12 +108,103 @@ class ModelConfig(ModelDefaults):
             yield f"hypothesis_template can't be filled in ({error}); write braces as {{{{ and }}}}"
 
 
+class ServiceModel(AnyModel, ServiceKeys):
+    """A model that a service answers for."""
+
+    def reasons(self) -> Iterator[str]:
+        """See ``AnyModel.reasons``."""
+        if self.base_url is None:
+            yield "base_url is missing"
+
+    @property
+    def url(self) -> str:
+        """``base_url``, without a slash at its end."""
+        assert self.base_url is not None
+        return self.base_url.rstrip("/")
+
+
+_OAUTH2_KEYS = ("token_url", "client_id_env", "client_secret_env")
+
+
+class LabelfApiConfig(ServiceModel, LabelfApiKeys):
+    """A model of a multi-model inference API, as ``labelf serve`` speaks it."""
+
+    kind: Literal["labelf-api"] = Field("labelf-api", description="A multi-model inference API.")
+
+    def reasons(self) -> Iterator[str]:
+        """See ``AnyModel.reasons``."""
+        yield from super().reasons()
+        if self.model_id is None:
+            yield "model_id is missing"
+        if not (self.labels or self.label_filter or self.max_predictions):
+            yield "labels, label_filter or max_predictions is missing: they name the columns"
+        given = [key for key in _OAUTH2_KEYS if getattr(self, key) is not None]
+        if given and len(given) < len(_OAUTH2_KEYS):
+            yield f"{', '.join(_OAUTH2_KEYS)} belong together"
+        if given and self.token_env is not None:
+            yield "token_env and token_url exclude each other"
+
+
+class LlmConfig(ServiceModel, LlmKeys):
+    """A question that a language model behind an OpenAI-compatible endpoint answers."""
+
+    kind: Literal["llm"] = Field(
+        "llm", description="A language model behind an OpenAI-compatible endpoint."
+    )
+
+    def reasons(self) -> Iterator[str]:
+        """See ``AnyModel.reasons``."""
+        yield from super().reasons()
+        if self.model is None:
+            yield "model is missing"
+        if self.labels is None:
+            yield 'kind = "llm" needs labels'
+        if self.on_long == "window":
+            yield 'on_long = "window" is not for kind = "llm"; truncate or error are'
+        if not self.log_probabilities and (self.threshold is not None or self.thresholds):
+            yield "a threshold needs scores, which only log_probabilities = true gives"
+
+    @property
+    def gives_scores(self) -> bool:
+        """See ``AnyModel.gives_scores``."""
+        return self.log_probabilities
+
+
+MODEL_OF_KIND: Mapping[str, type[AnyModel]] = {
+    "classifier": ModelConfig,
+    "zero-shot": ModelConfig,
+    "labelf-api": LabelfApiConfig,
+    "llm": LlmConfig,
+}
+
+
+def keys_of_kind(kind: object) -> set[str]:
+    """The keys that a model of a kind takes from ``[defaults]``; of no kind, a classifier's."""
+    model = MODEL_OF_KIND.get(str(kind), ModelConfig)
+    idle = set(_ZERO_SHOT_KEYS) if model is ModelConfig and kind != "zero-shot" else set()
+    return set(model.model_fields) & set(ModelDefaults.model_fields) - idle
+
+
+def _class_name(value: Any) -> str:  # noqa: ANN401  # whatever a config holds
+    """Of what an entry of ``[[models]]`` is, by its kind."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return MODEL_OF_KIND.get(str(kind), ModelConfig).__name__
+
+
+_Model = Annotated[
+    Annotated[ModelConfig, Tag("ModelConfig")]
+    | Annotated[LabelfApiConfig, Tag("LabelfApiConfig")]
+    | Annotated[LlmConfig, Tag("LlmConfig")],
+    Discriminator(_class_name),
+]
+
+
 class Config(Settings):
     """A whole models.toml."""
 
     input: InputConfig = InputConfig()
     defaults: ModelDefaults = ModelDefaults()
-    models: Annotated[tuple[ModelConfig, ...], Field(min_length=1)]
+    models: Annotated[tuple[_Model, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -211,6 +234,11 @@ class Config(Settings):
             circle = " → ".join(reversed(error.args[1]))
             raise ValueError(f"only_where goes in a circle: {circle}") from None
         return self
+
+    @property
+    def local_models(self) -> tuple[ModelConfig, ...]:
+        """Those that run here."""
+        return tuple(model for model in self.models if isinstance(model, ModelConfig))
 
     def only(self, names: tuple[str, ...]) -> "Config":
         """Keep the named models, in the config's order; all of them where none is named."""

@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults, hub_id
+from labelf_cli.config import (
+    MODEL_OF_KIND,
+    AnyModel,
+    Config,
+    InputConfig,
+    ModelConfig,
+    ModelDefaults,
+    hub_id,
+    keys_of_kind,
+)
 from labelf_cli.errors import ConfigError, did_you_mean
 
 _HUB_ID = re.compile(r"(?!.*(--|\.\.))\w[\w.-]*/\w[\w.-]*(?<![.-])(?<!\.onnx)", re.ASCII)
@@ -43,7 +52,9 @@ def load_config(path: Path) -> Config:
     return config.model_copy(update={"models": models})
 
 
-def _resolved(model: ModelConfig, folder: Path) -> ModelConfig:
+def _resolved(model: AnyModel, folder: Path) -> AnyModel:
+    if not isinstance(model, ModelConfig):
+        return model
     path = _located(model.path, model.revision, folder)
     encoder = model.encoder and _located(model.encoder, model.encoder_revision, folder)
     return model.model_copy(update={"path": path, "encoder": encoder})
@@ -64,7 +75,7 @@ _BELONGS_TO = {"revision": "path", "encoder_revision": "encoder", "provider_opti
 """Keys that say more of another. Where both are defaults, a model's own value replaces both."""
 
 
-def _refuse_idle(models: tuple[ModelConfig, ...], raw: dict[str, Any], where: Path) -> None:
+def _refuse_idle(models: tuple[AnyModel, ...], raw: dict[str, Any], where: Path) -> None:
     """Refuse what is said and would do nothing: a model that is pinned would not be what runs.
 
     A default that stands alone may be idle in some models.
@@ -78,6 +89,7 @@ def _refuse_idle(models: tuple[ModelConfig, ...], raw: dict[str, Any], where: Pa
     idle = [
         f"\n  models[{number}].{key}: {reason}"
         for number, (model, own) in enumerate(zip(models, raw["models"], strict=True))
+        if isinstance(model, ModelConfig)
         for key in _BELONGS_TO
         if counts(key, own) and (reason := _idle(model, key))
     ]
@@ -101,20 +113,21 @@ def _with_defaults(raw: dict[str, Any]) -> dict[str, Any]:
     defaults, models = raw.get("defaults", {}), raw.get("models", [])
     if not (isinstance(defaults, dict) and isinstance(models, list)):
         return raw
-    known = {key: value for key, value in defaults.items() if key in ModelDefaults.model_fields}
-    return raw | {"models": [_over(known, m) if isinstance(m, dict) else m for m in models]}
+    return raw | {"models": [_over(defaults, m) if isinstance(m, dict) else m for m in models]}
 
 
-def _over(known: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """A model's own values over those of the defaults."""
-    replaced = {key for key, of in _BELONGS_TO.items() if of in known and of in own}
-    return {key: value for key, value in known.items() if key not in replaced} | own
+def _over(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A model's own values over those of the defaults that its kind has."""
+    kind = own.get("kind", defaults.get("kind", "classifier"))
+    kept = keys_of_kind(kind) | {"kind"}
+    kept -= {key for key, of in _BELONGS_TO.items() if of in defaults and of in own}
+    return {key: value for key, value in defaults.items() if key in kept} | own
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
+    **{model.__name__: model for model in MODEL_OF_KIND.values()},
     "input": InputConfig,
     "defaults": ModelDefaults,
-    "models": ModelConfig,
 }
 
 
@@ -126,7 +139,7 @@ def _without_echoes(errors: list[dict[str, Any]], raw: dict[str, Any]) -> list[d
     """
 
     def is_echo(error: dict[str, Any]) -> bool:
-        section, *rest = error["loc"] or ("",)
+        section, *rest = _location(error) or [""]
         if section != "models":
             return False
         if not rest:
@@ -138,13 +151,21 @@ def _without_echoes(errors: list[dict[str, Any]], raw: dict[str, Any]) -> list[d
     return [error for error in errors if not is_echo(error)]
 
 
+def _location(error: dict[str, Any]) -> list[Any]:
+    """Where it stands in the file: sections, numbers, keys."""
+    marks = {model.__name__ for model in MODEL_OF_KIND.values()}
+    return [p for p in error["loc"] if p not in marks and not str(p).startswith("function-")]
+
+
 def _explain(error: dict[str, Any]) -> str:
     """One line ``path: reason`` for one of pydantic's errors."""
-    location = [part for part in error["loc"] if not str(part).startswith("function-")]
+    location = _location(error)
     path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".")
     if error["type"] == "extra_forbidden":
-        section = _SECTIONS[str(location[0])] if len(location) > 1 else Config
+        section = next((_SECTIONS[p] for p in error["loc"] if p in _SECTIONS), Config)
         hint = did_you_mean(str(location[-1]), list(section.model_fields))
         return f"{path}: unknown key. {hint}"
+    if error["type"] == "literal_error" and location[-1] == "kind":
+        return f"{path}: unknown kind. {did_you_mean(str(error['input']), list(MODEL_OF_KIND))}"
     reason = error["msg"].removeprefix("Value error, ")
     return f"{path}: {reason}" if path else reason

@@ -4,6 +4,7 @@ LabelfError                   1   the run failed; what is done is kept
 ├── AgreementError            1   what was made is not as good as was asked for
 ├── RunError                  1   something broke while rows were on their way
 │   ├── BadRowError           1   a row of the input can't be read
+│   ├── ServiceError          1   a remote service refuses to go on, or is not to be asked again
 │   ├── TooManyRejectsError   1   more rows can't be read than --max-rejects allows
 │   └── WriteError            1   the output can't be written to its end
 └── UsageError                2   nothing was started
@@ -43,6 +44,10 @@ class RunError(LabelfError):
 
 class BadRowError(RunError):
     """A row of the input can't be read."""
+
+
+class ServiceError(RunError):
+    """A remote service refuses to go on, or is not to be asked again."""
 
 
 class TooManyRejectsError(RunError):

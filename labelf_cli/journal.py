@@ -1,6 +1,7 @@
 """What of a run is durable: the work folder beside an output, its lock, its fingerprint, its parts.
 
     out.parquet.labelf/
+        answers.sqlite              what services have said, which may have been paid for
         lock                        held by the run that is at work; the pid inside only informs
         run.json                    the fingerprint: all that decides the output's bytes
         000000000000.arrow          a part: consecutive rows of the output, as an Arrow IPC stream
@@ -26,6 +27,7 @@ Fingerprint = Mapping[str, Any]
 """Nested plain values, as JSON has them; none at all for a run that can't be gone on with."""
 
 _LOCK, _RUN, _ENTRY, _PART = "lock", "run.json", ".json", ".arrow"
+_ANSWERS = "answers.sqlite"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -127,6 +129,7 @@ class Journal:
         if before == content and not restart:
             self.entries = list(self._durable())
         kept = {_LOCK, _RUN} if self.entries else {_LOCK}
+        kept |= {_ANSWERS + suffix for suffix in ("", "-wal", "-shm")}  # right whatever the run
         kept |= {entry.name + suffix for entry in self.entries for suffix in (_ENTRY, _PART)}
         # The fingerprint goes first and comes first: no part ever stands beside one of others.
         for name in sorted(self._disk.names(self.folder), key=lambda name: name != _RUN):
@@ -175,6 +178,11 @@ class Journal:
             ranges.append(range(start, entry.first_row + entry.rows))
         return tuple(ranges)
 
+    @property
+    def answers(self) -> Path | None:
+        """Where what services say can be kept; None where no later run could go on from it."""
+        return self.folder / _ANSWERS if self.keeps else None
+
     def part(self, entry: Entry) -> Path:
         """The file of a part."""
         return self.folder / f"{entry.name}{_PART}"
@@ -188,7 +196,7 @@ class Journal:
 
     def close(self) -> None:
         """Let others work on the output; what they can't go on with is removed."""
-        if self.entries and self.keeps:
+        if self.keeps and (self.entries or (self.folder / _ANSWERS).exists()):
             self.release()
         else:
             self.remove()

@@ -14,7 +14,7 @@ from labelf_cli.answers import GroupAnswers, answer_digests
 from labelf_cli.cache import LogitsCache
 from labelf_cli.chunk import Chunk
 from labelf_cli.classifiers.groups import open_groups
-from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Service
 from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError
 from labelf_cli.hierarchy import Hierarchy
@@ -53,7 +53,8 @@ class Labeller:
 
         Args:
             groups: the models.
-            threads: size of the pool; every call of a model uses one thread.
+            threads: size of the pool; every call of a model uses one thread. Services have pools
+                of their own.
             order: names of the models, in the order of the answers; that of the groups if empty.
             cache: file that keeps logits across runs; None for none.
             memo_bytes: about what the answers to the latest texts may take.
@@ -73,6 +74,12 @@ class Labeller:
         self._hierarchy = Hierarchy(self.models)
         self.batching: tuple[Because[Batching], ...] = ()
         self._workers = Workers(threads)
+        self._waiting = {
+            number: Workers(group.concurrency)
+            for number, group in enumerate(self.groups)
+            if isinstance(group, Service)
+        }
+        self._keeps_all = cache is not None
         self._memo_bytes = memo_bytes
         self._numbers = itertools.count()
         self._cache = None if cache is None else LogitsCache(cache)
@@ -90,6 +97,15 @@ class Labeller:
         digests = [answer_digests(group) for group in self.groups]
         return tuple(digests[group][member] for group, member, _ in self._members)
 
+    def keep_what_services_say(self, path: Path) -> None:
+        """Keep the answers of services in a file, unless the cache keeps all; before ``load``.
+
+        Raises:
+            OutputError: the file can't be used.
+        """
+        if self._waiting and self._cache is None:
+            self._cache = LogitsCache(path)
+
     def load(self) -> Self:
         """Load the graphs, one after the other, and probe each.
 
@@ -99,22 +115,24 @@ class Labeller:
         """
         self.batching = self._workers.call(lambda: tuple(map(_load, self.groups)))
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
-        cached: tuple[tuple[int, ...], ...] = ()
-        if self._cache is not None:
-            cached = tuple(
-                tuple(map(self._cache.model, answer_digests(group))) for group in self.groups
-            )
         self._kernel = Kernel(
             self.groups,
             self._members,
             self._hierarchy,
             self.batching,
             self._workers,
+            self._waiting,
             Memo(like, self._memo_bytes),
             self._cache,
-            cached,
+            tuple(map(self._cached, range(len(self.groups)))),
         )
         return self
+
+    def _cached(self, number: int) -> tuple[int, ...]:
+        """Numbers in the cache of a group's models; none if it keeps none of them."""
+        if self._cache is None or not (self._keeps_all or number in self._waiting):
+            return ()
+        return tuple(map(self._cache.model, answer_digests(self.groups[number])))
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +153,8 @@ class Labeller:
 
         The groups may be given to another labeller.
         """
-        self._workers.close()
+        for workers in (self._workers, *self._waiting.values()):
+            workers.close()
         if self._cache is not None:
             self._cache.close()
 

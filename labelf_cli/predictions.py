@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from labelf_cli.config import Activation, ModelConfig
+from labelf_cli.config import AnyModel
 from labelf_cli.errors import ConfigError, did_you_mean
+from labelf_cli.model_keys import Activation
 from labelf_cli.spent import Spent
 
 Floats = npt.NDArray[np.float32]
@@ -50,6 +51,7 @@ class Rules:
         max_predictions: cap on accepted labels, None for all.
         none_label: position in ``labels`` of the answer when nothing passes, or None.
         multi_label: whether several labels may hold for one text.
+        gives_scores: whether what ranks the labels is a score.
     """
 
     kept: npt.NDArray[np.int64]
@@ -58,6 +60,7 @@ class Rules:
     max_predictions: int | None = None
     none_label: int | None = None
     multi_label: bool = False
+    gives_scores: bool = True
 
     @property
     def score_labels(self) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ class Rules:
         return self.max_predictions or len(self.labels)
 
 
-def rules(config: ModelConfig, labels: Sequence[str], *, multi_label: bool) -> Rules:
+def rules(config: AnyModel, labels: Sequence[str], *, multi_label: bool) -> Rules:
     """Settle one model's rules once its labels are known.
 
     Raises:
@@ -92,7 +95,7 @@ def rules(config: ModelConfig, labels: Sequence[str], *, multi_label: bool) -> R
                     where=f"model '{config.name}', {key}",
                     todo=did_you_mean(label, list(labels)),
                 )
-    default = MULTI_LABEL_THRESHOLD if multi_label else -np.inf
+    default = MULTI_LABEL_THRESHOLD if multi_label and config.gives_scores else -np.inf
     threshold = default if config.threshold is None else config.threshold
     kept = [i for i, name in enumerate(labels) if name in (config.label_filter or labels)]
     names = [labels[i] for i in kept]
@@ -109,6 +112,7 @@ def rules(config: ModelConfig, labels: Sequence[str], *, multi_label: bool) -> R
         config.max_predictions,
         none_label,
         multi_label,
+        config.gives_scores,
     )
 
 
@@ -140,16 +144,18 @@ def accept(scores: Floats, rules: Rules) -> Accepted:
     """Filter, threshold, sort by score (ties by the model's label order), cap.
 
     Args:
-        scores: [rows × the model's labels] float32; a row of NaN has no answer.
+        scores: [rows × the model's labels] float32; a row of NaN has no answer, a label of
+            negative infinity was not given.
         rules: of the model.
     """
     kept = scores[:, rules.kept]
     answered = np.asarray(~np.isnan(kept).any(axis=1))
-    passes = (kept >= rules.thresholds) & answered[:, None]
+    passes = (kept >= rules.thresholds) & (kept != -np.inf) & answered[:, None]
     order = np.lexsort((-kept, ~passes), axis=1)[:, : rules.ranks]
     taken = np.take_along_axis(passes, order, axis=1)
     labels = np.where(taken, order, NO_LABEL).astype(np.int32)
-    best = np.where(taken, np.take_along_axis(kept, order, axis=1), np.float32(np.nan))
+    shown = taken if rules.gives_scores else np.zeros_like(taken)
+    best = np.where(shown, np.take_along_axis(kept, order, axis=1), np.float32(np.nan))
     missing = rules.ranks - labels.shape[1]
     if missing:  # the cap exceeds the labels, or the none label has no score of its own
         labels = np.pad(labels, ((0, 0), (0, missing)), constant_values=NO_LABEL)

@@ -131,6 +131,8 @@ def run(
         table = Table(settings.output, format_, columns.schema(source.schema, source.names))
         durable = _durable(settings, names, labeller, disk or Disk())
         with _named_errors(settings), closing(open_destination(table, durable)) as destination:
+            if destination.answers is not None:
+                labeller.keep_what_services_say(destination.answers)
             labeller.load()
             rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
             summary = destination.summary + Summary(loading=time.monotonic() - began)
@@ -142,6 +144,7 @@ def run(
                 if summary.rows != rows.count:  # law 2
                     raise RunError(f"{rows.count} rows were read but {summary.rows} written")
                 bad_rows.finish(rows.count)
+            labeller.close()  # before the folder goes where it may keep answers
             destination.publish()
     took = Summary(
         seconds=time.monotonic() - began,

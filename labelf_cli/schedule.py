@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from labelf_cli.classifiers.interface import Batching
+from labelf_cli.classifiers.interface import Batching, Group, Service
 from labelf_cli.tokens import Ints
 
 CALLS_PER_BUDGET = 32
@@ -18,6 +18,24 @@ CALLS_PER_BUDGET = 32
 Measured for MiniLM's shape, where it is 16 tokens a call. The budget is larger where calls weigh
 more.
 """
+
+
+def calls(group: Group, batching: Batching, lengths: Ints) -> Iterator[Ints]:
+    """Cut texts into calls of a group.
+
+    Args:
+        group: who answers.
+        batching: how its texts may share a call.
+        lengths: sequence length of each text, [texts] int64.
+
+    Yields:
+        Positions of the texts of one call, [n] int64.
+    """
+    if not isinstance(group, Service):
+        yield from micro_batches(lengths, batching, group.token_budget)
+        return
+    for start in range(0, len(lengths), group.texts_per_call):
+        yield np.arange(start, min(start + group.texts_per_call, len(lengths)))
 
 
 def micro_batches(lengths: Ints, batching: Batching, budget: int) -> Iterator[Ints]:

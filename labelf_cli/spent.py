@@ -18,6 +18,8 @@ class Spent:
         calls: of models.
         tokens: that went through models, special ones included.
         padding: that went with them.
+        requests: that were sent to services.
+        prompt_tokens, completion_tokens: of language models, as the services count them.
         reading, tokenising, models, writing: processor seconds.
         bookkeeping: those for finding equal texts, looking answers up, ranking predictions.
     """
@@ -28,6 +30,9 @@ class Spent:
     calls: int = 0
     tokens: int = 0
     padding: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     reading: float = 0.0
     tokenising: float = 0.0
     models: float = 0.0
@@ -47,6 +52,9 @@ class Spent:
             "model_calls": self.calls,
             "tokens": self.tokens,
             "padding": self.padding,
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
             "processor_seconds": {part: round(n, 3) for part, n in self.parts.items()},
         }
 

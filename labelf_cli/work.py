@@ -1,7 +1,7 @@
 """One chunk on its way through the pool: tokenise, run every model, assemble."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from labelf_cli.answers import GroupAnswers, Questions
 from labelf_cli.cache import LogitsCache
-from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Stopped
+from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Service, Stopped
 from labelf_cli.hierarchy import Booleans, Hierarchy, Verdict
 from labelf_cli.memo import Memo, text_keys
 from labelf_cli.predictions import Answers, Floats, Status, Statuses
-from labelf_cli.schedule import Urgency, Workers, micro_batches, tokenising_steps
+from labelf_cli.schedule import Urgency, Workers, calls, tokenising_steps
 from labelf_cli.spent import Spent
 from labelf_cli.texts import NOTHING, DistinctTexts, Tokenised
 from labelf_cli.tokens import Ints, TokenIds, encode_each, join
@@ -32,10 +32,11 @@ class Kernel:
         models: each model with its place in the output: group and member.
         hierarchy: which of them wait for others.
         batching: of each group.
-        workers: the pool.
+        workers: the pool of cores.
+        waiting: for each group that waits instead of computing, a pool of its own.
         memo: answers to the latest texts.
         cache: answers of this run and of others; None for none.
-        cached_models: for each group its models' numbers in the cache; empty without one.
+        cached_models: for each group its models' numbers in the cache; none where it keeps none.
     """
 
     groups: tuple[Group, ...]
@@ -43,6 +44,7 @@ class Kernel:
     hierarchy: Hierarchy
     batching: tuple[Because[Batching], ...]
     workers: Workers
+    waiting: Mapping[int, Workers]
     memo: "Memo[Work]"
     cache: LogitsCache | None
     cached_models: tuple[tuple[int, ...], ...]
@@ -79,11 +81,18 @@ class Work:
         self._submit([(0, self._number)], [self._prepare])
         return self._answered
 
-    def _submit(self, urgencies: Sequence[Urgency], steps: Sequence[Callable[[], None]]) -> None:
+    def _submit(
+        self,
+        urgencies: Sequence[Urgency],
+        steps: Sequence[Callable[[], None]],
+        workers: Workers | None = None,
+    ) -> None:
+        """Let steps run, in the pool of cores unless another is given."""
+        workers = workers or self._kernel.workers
         with self._lock:
             self._open_steps += len(steps)
         for urgency, step in zip(urgencies, steps, strict=True):
-            self._kernel.workers.submit(urgency, partial(self._run, step), self._drop)
+            workers.submit(urgency, partial(self._run, step), self._drop)
 
     def _run(self, step: Callable[[], None]) -> None:
         try:
@@ -129,7 +138,7 @@ class Work:
     def _unknown(self, number: int) -> Ints:
         """Places of the own texts that a group has to answer; what the cache knows is filled in."""
         cache, own = self._kernel.cache, self._own
-        if cache is None:
+        if cache is None or not self._kernel.cached_models[number]:
             return own
         answers, keys = self._answers[number], [self._keys[place] for place in own.tolist()]
         known = np.zeros(len(own), np.int64)
@@ -199,29 +208,36 @@ class Work:
             answers.fail({place: why for place, why in tokens.failures.items() if place in asked})
             answers.lengths[tokens.places] = answers.group.template.lengths(tokens.ids, None)
             questions = answers.questions(tokens.ids, tokens.places, asked)
-            batches = micro_batches(
-                questions.lengths, self._kernel.batching[number].value, answers.group.token_budget
-            )
-            calls = [questions.take(batch) for batch in batches]
-            urgencies = [(1, self._number, -call.cells) for call in calls]
-            self._submit(urgencies, [partial(self._call, number, call) for call in calls])
+            batching = self._kernel.batching[number].value
+            cut = [
+                questions.take(batch) for batch in calls(answers.group, batching, questions.lengths)
+            ]
+            urgencies = [(1, self._number, -call.cells) for call in cut]
+            steps = [partial(self._call, number, call) for call in cut]
+            self._submit(urgencies, steps, self._kernel.waiting.get(number))
 
     def _call(self, number: int, call: Questions) -> None:
         began = time.thread_time()
-        answered = self._answers[number].ask(call)
-        models = time.thread_time() - began
-        tokens = int(call.lengths.sum())
-        self._add(Spent(calls=1, tokens=tokens, padding=call.cells - tokens, models=models))
+        answered, spent = self._answers[number].ask(call)
+        spent += Spent(calls=1, models=time.thread_time() - began)
+        if not isinstance(self._kernel.groups[number], Service):
+            tokens = int(call.lengths.sum())
+            spent += Spent(tokens=tokens, padding=call.cells - tokens)
+        self._add(spent)
         self._cache(number, answered)
 
     def _cache(self, number: int, places: Ints) -> None:
         """Keep what a group says about some texts for other runs."""
-        cache, answers = self._kernel.cache, self._answers[number]
-        if cache is None or not len(places):
+        kernel, answers = self._kernel, self._answers[number]
+        if kernel.cache is None or not kernel.cached_models[number] or not len(places):
             return
-        keys = [self._keys[place] for place in places.tolist()]
-        for model, logits in zip(self._kernel.cached_models[number], answers.logits, strict=True):
-            cache.put(model, keys, answers.lengths[places], logits[places])
+        for member, model in enumerate(kernel.cached_models[number]):
+            given = answers.given(member, places)
+            keys = [self._keys[place] for place in given.tolist()]
+            logits = answers.logits[member][given]
+            kernel.cache.put(model, keys, answers.lengths[given], logits)
+        if number in kernel.waiting:
+            kernel.cache.flush()  # they may have been paid for
 
     def _add(self, spent: Spent) -> None:
         with self._lock:

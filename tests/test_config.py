@@ -8,13 +8,14 @@ import pytest
 from conftest import ROOT
 from pydantic import ValidationError
 
-from labelf_cli.config import Config, ModelDefaults, hub_id
+from labelf_cli.config import Config, LlmConfig, ModelConfig, ModelDefaults, hub_id
 from labelf_cli.config_file import load_config
 from labelf_cli.errors import ConfigError
 
 ONE_MODEL = '[[models]]\nname = "product"\npath = "models/the/product"\n'
 
 DEFAULT_KEYS = ", ".join(ModelDefaults.model_fields)
+MODEL_KEYS = ", ".join(ModelConfig.model_fields)
 
 
 def load(folder: Path, text: str) -> Config:
@@ -70,7 +71,7 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
         "providers": ["CPUExecutionProvider"],
     }
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
-    (model,) = load(tmp_path, f"{ONE_MODEL}{lines}thresholds.Billing = 0.4").models
+    (model,) = load(tmp_path, f"{ONE_MODEL}{lines}thresholds.Billing = 0.4").local_models
     dumped = model.model_dump(mode="json", exclude={"name", "path"})
     tables = {"thresholds": {"Billing": 0.4}, "only_where": {}, "provider_options": {}}
     elsewhere = {"encoder": None, "encoder_revision": None, "revision": None}
@@ -90,7 +91,7 @@ def test_the_text_column_is_a_name_or_a_list_of_names(
 def test_a_path_is_relative_to_the_config_file_however_that_is_named(tmp_path: Path) -> None:
     load(tmp_path, ONE_MODEL)
     config = load_config(Path(os.path.relpath(tmp_path / "models.toml")))
-    assert config.models[0].path == tmp_path / "models/the/product"
+    assert config.local_models[0].path == tmp_path / "models/the/product"
 
 
 def test_so_is_an_encoder_wherever_it_is_named(tmp_path: Path) -> None:
@@ -98,14 +99,14 @@ def test_so_is_an_encoder_wherever_it_is_named(tmp_path: Path) -> None:
         (tmp_path / "encoders" / name).mkdir(parents=True)
     defaults = '[defaults]\nencoder = "encoders/a"\n'
     own = '[[models]]\nname = "own"\npath = "own"\nencoder = "encoders/b"\n'
-    models = load(tmp_path, defaults + own + ONE_MODEL).models
+    models = load(tmp_path, defaults + own + ONE_MODEL).local_models
     assert [m.encoder for m in models] == [tmp_path / "encoders/b", tmp_path / "encoders/a"]
 
 
 def test_defaults_hold_for_the_models_that_say_nothing_else(tmp_path: Path) -> None:
     defaults = "[defaults]\nthreshold = 0.3\nmax_predictions = 2\n"
     own = '[[models]]\nname = "own"\npath = "own"\nthreshold = 0.9\n'
-    models = load(tmp_path, defaults + own + ONE_MODEL).models
+    models = load(tmp_path, defaults + own + ONE_MODEL).local_models
     assert [(model.threshold, model.max_predictions) for model in models] == [(0.9, 2), (0.3, 2)]
 
 
@@ -117,7 +118,7 @@ def test_defaults_hold_for_the_models_that_say_nothing_else(tmp_path: Path) -> N
         ("[defaults]\nlabel = 1\n", "defaults.label", "Did you mean 'labels'?"),
         ("[defaults]\npath = 1\n", "defaults.path", f"There are: {DEFAULT_KEYS}"),
         (f"{ONE_MODEL}treshold = 1\n", "models[0].treshold", "Did you mean 'threshold'?"),
-        (f"{ONE_MODEL}zzz = 1\n", "models[0].zzz", f"There are: {DEFAULT_KEYS}, name, id, path"),
+        (f"{ONE_MODEL}zzz = 1\n", "models[0].zzz", f"There are: {MODEL_KEYS}"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_valid_ones(
@@ -184,7 +185,7 @@ def test_keys_of_zero_shot_models_belong_together(tmp_path: Path, lines: str, re
 
 def test_a_zero_shot_model_takes_the_defaults(tmp_path: Path) -> None:
     defaults = '[defaults]\nkind = "zero-shot"\nlabels = ["a", "b"]\nmulti_label = true\n'
-    (model,) = load(tmp_path, f"{defaults}{ONE_MODEL}labels = ['c']").models
+    (model,) = load(tmp_path, f"{defaults}{ONE_MODEL}labels = ['c']").local_models
     assert (model.kind, model.labels, model.multi_label) == ("zero-shot", ("c",), True)
 
 
@@ -285,7 +286,7 @@ def test_a_model_that_does_not_exist_can_t_be_asked() -> None:
 def test_the_json_schema_refuses_unknown_keys_in_every_section() -> None:
     schema = Config.model_json_schema()
     sections = [schema, *schema["$defs"].values()]
-    assert [section["additionalProperties"] for section in sections] == [False] * 4
+    assert [section["additionalProperties"] for section in sections] == [False] * 6
 
 
 def test_the_json_schema_lets_the_text_column_be_a_string_or_a_list() -> None:
@@ -315,14 +316,14 @@ class TestHubIds:
     def test_are_owner_and_name_where_there_is_no_such_folder(
         self, tmp_path: Path, path: str
     ) -> None:
-        (model,) = load(tmp_path, f'[[models]]\nname = "m"\npath = "{path}"').models
+        (model,) = load(tmp_path, f'[[models]]\nname = "m"\npath = "{path}"').local_models
         assert hub_id(model.path) == path
 
     @pytest.mark.parametrize(
         "path", ["name", "a/b/c", "../name", "/owner/name", "owner/name.onnx", "a--b/c", "é/name"]
     )
     def test_are_nothing_else(self, tmp_path: Path, path: str) -> None:
-        (model,) = load(tmp_path, f'[[models]]\nname = "m"\npath = "{path}"').models
+        (model,) = load(tmp_path, f'[[models]]\nname = "m"\npath = "{path}"').local_models
         assert hub_id(model.path) is None
         assert model.path == tmp_path / path
 
@@ -334,21 +335,21 @@ class TestHubIds:
             folder.mkdir(parents=True)
         monkeypatch.chdir(elsewhere)
         entries = "".join(f'[[models]]\nname = "{n}"\npath = "{n}/x"\n' for n in ("here", "there"))
-        here, there = load(beside, entries).models
+        here, there = load(beside, entries).local_models
         assert (here.path, hub_id(there.path)) == (beside / "here/x", "there/x")
 
     def test_are_no_slips_in_the_name_of_a_folder(self, tmp_path: Path) -> None:
         (tmp_path / "models/product").mkdir(parents=True)
         entry = '[[models]]\nname = "m"\npath = "models/prodct"\n'
-        (slip,) = load(tmp_path, entry).models
+        (slip,) = load(tmp_path, entry).local_models
         assert slip.path == tmp_path / "models/prodct"
-        (pinned,) = load(tmp_path, f'{entry}revision = "v1"').models
+        (pinned,) = load(tmp_path, f'{entry}revision = "v1"').local_models
         assert hub_id(pinned.path) == "models/prodct"
 
     def test_come_with_the_revision_of_the_same_section(self, tmp_path: Path) -> None:
         both = '[defaults]\nencoder = "a/b"\nencoder_revision = "1"\nrevision = "2"\n'
         own = '[[models]]\nname = "own"\npath = "own/it"\nencoder = "c/d"\n'
-        models = load(tmp_path, both + own + '[[models]]\nname = "m"\npath = "m"').models
+        models = load(tmp_path, both + own + '[[models]]\nname = "m"\npath = "m"').local_models
         assert [(m.encoder_revision, m.revision) for m in models] == [(None, "2"), ("1", "2")]
 
     @pytest.mark.parametrize(
@@ -382,7 +383,7 @@ class TestProviderOptions:
     LISTED = 'providers = ["CUDAExecutionProvider"]\n'
 
     def test_keep_their_types(self, tmp_path: Path) -> None:
-        (model,) = load(tmp_path, ONE_MODEL + self.LISTED + self.OPTIONS).models
+        (model,) = load(tmp_path, ONE_MODEL + self.LISTED + self.OPTIONS).local_models
         assert repr(model.provider_options) == (
             "{'CUDAExecutionProvider': {'device_id': 0, 'x': True, 'y': 'z'}}"
         )
@@ -397,14 +398,78 @@ class TestProviderOptions:
 
     def test_of_the_defaults_are_of_those_that_list_the_provider(self, tmp_path: Path) -> None:
         text = f"[defaults]\n{self.OPTIONS}{ONE_MODEL}"
-        assert load(tmp_path, text).models[0].providers is None
+        assert load(tmp_path, text).local_models[0].providers is None
 
     def test_of_the_defaults_go_with_their_providers(self, tmp_path: Path) -> None:
         own = 'providers = ["CPUExecutionProvider"]\n'
         text = f"[defaults]\n{self.LISTED}{self.OPTIONS}{ONE_MODEL}{own}"
-        assert load(tmp_path, text).models[0].provider_options == {}
+        assert load(tmp_path, text).local_models[0].provider_options == {}
 
 
 @pytest.mark.parametrize("name", ["models.toml", "hub.toml", "providers.toml"])
 def test_the_sample_configs_can_be_loaded(name: str) -> None:
-    assert load_config(ROOT / "configs" / name).models
+    assert load_config(ROOT / "configs" / name).local_models
+
+
+API = '[[models]]\nname = "api"\nkind = "labelf-api"\n'
+LLM = '[[models]]\nname = "llm"\nkind = "llm"\n'
+OAUTH2 = 'token_url = "https://a/token"\n'
+WHOLE_LLM = LLM + 'base_url = "https://a/v1"\nmodel = "l"\nlabels = ["x"]\n'
+
+
+class TestServices:
+    def test_keys_of_other_kinds_are_refused(self, tmp_path: Path) -> None:
+        (line,) = refusal(tmp_path, WHOLE_LLM + 'path = "models/m"\n')
+        assert line.startswith("models[0].path: unknown key. There are: ")
+
+    @pytest.mark.parametrize(
+        ("text", "reasons"),
+        [
+            (
+                API,
+                (
+                    "base_url is missing; model_id is missing; labels, label_filter or "
+                    "max_predictions is missing: they name the columns"
+                ),
+            ),
+            (
+                f'{API}base_url = "https://a/v2"\nmodel_id = 1\nmax_predictions = 1\n{OAUTH2}',
+                "token_url, client_id_env, client_secret_env belong together",
+            ),
+            (LLM, 'base_url is missing; model is missing; kind = "llm" needs labels'),
+            (
+                f'{WHOLE_LLM}threshold = 0.5\non_long = "window"\n',
+                (
+                    'on_long = "window" is not for kind = "llm"; truncate or error are; a threshold '
+                    "needs scores, which only log_probabilities = true gives"
+                ),
+            ),
+        ],
+    )
+    def test_what_is_missing_is_named(self, tmp_path: Path, text: str, reasons: str) -> None:
+        assert refusal(tmp_path, text) == [f"models[0]: {reasons}"]
+
+    def test_an_address_begins_with_its_scheme(self, tmp_path: Path) -> None:
+        (line,) = refusal(tmp_path, LLM + 'base_url = "a/v1"\nmodel = "l"\nlabels = ["x"]\n')
+        assert line.startswith("models[0].base_url: ")
+
+    def test_a_kind_is_one_of_four(self, tmp_path: Path) -> None:
+        lines = refusal(tmp_path, '[[models]]\nname = "m"\npath = "m"\nkind = "labelf_api"\n')
+        assert lines == ["models[0].kind: unknown kind. Did you mean 'labelf-api'?"]
+
+    def test_a_default_holds_for_the_kinds_that_have_it(self, tmp_path: Path) -> None:
+        defaults = (
+            '[defaults]\nbase_url = "https://a/v1/"\nmodel = "l"\nmulti_label = true\n'
+            'labels = ["x"]\nstride = 3\n'
+        )
+        config = load(tmp_path, defaults + ONE_MODEL + LLM)
+        local, llm = config.models
+        assert isinstance(local, ModelConfig)
+        assert isinstance(llm, LlmConfig)
+        assert (local.stride, local.labels, local.multi_label) == (3, ("x",), False)
+        assert (llm.url, llm.model, llm.labels, llm.multi_label) == (
+            "https://a/v1",
+            "l",
+            ("x",),
+            True,
+        )

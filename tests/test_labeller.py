@@ -184,7 +184,7 @@ def opened(make_config: Callable[..., Config], write_model: WriteModel) -> Itera
         labellers.append(
             Labeller.open(config, threads)
             if kind is None
-            else Labeller([kind((model,), {}) for model in config.models], threads)
+            else Labeller([kind((model,), {}) for model in config.local_models], threads)
         )
         return labellers[-1].load()
 
@@ -582,7 +582,7 @@ class TestStop:
     @pytest.fixture
     def model(self, make_config: Callable[..., Config], tmp_path: Path) -> AnnouncingClassifier:
         folder = write_endless_model(tmp_path / "endless")
-        return AnnouncingClassifier(make_config({"name": "m", "path": folder}).models, {})
+        return AnnouncingClassifier(make_config({"name": "m", "path": folder}).local_models, {})
 
     @pytest.fixture
     def cache(self, tmp_path: Path) -> Path:

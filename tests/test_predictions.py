@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from labelf_cli.config import Activation, ModelConfig
+from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError
+from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import NO_LABEL, Floats, Rules, Status, accept, activate, rules
 
 LABELS = ("TV", "Mobile", "Billing", "Fibre")
@@ -162,7 +163,9 @@ def naive(case: Case, row: list[float]) -> list[Prediction]:
     default = keys.get("threshold", 0.5 if case.multi_label else -math.inf)
     least = {label: np.float32(keys.get("thresholds", {}).get(label, default)) for label in LABELS}
     passed = [label for label in LABELS if label in keys.get("label_filter", LABELS)]
-    passed = [label for label in passed if found[label] >= least[label]]
+    passed = [
+        label for label in passed if found[label] >= least[label] and found[label] > -math.inf
+    ]
     passed.sort(key=lambda label: (-found[label], LABELS.index(label)))
     passed = passed[: keys.get("max_predictions")]
     if not passed and "none_label" in keys:

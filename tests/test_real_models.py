@@ -131,7 +131,7 @@ class TestMiniLm:
         assert tokenizer.encode(["the " * 400, "the", ""]).lengths.tolist() == [400, 1, 0]
 
     def test_without_a_head_it_is_refused_as_a_classifier(self) -> None:
-        classifier = OnnxClassifier(config_of(MINILM).models, {})
+        classifier = OnnxClassifier(config_of(MINILM).local_models, {})
         with pytest.raises(ModelError, match=r"model_quantized\.onnx"):
             classifier.load()
 

@@ -338,7 +338,7 @@ def test_the_summary_counts_what_was_written(config: Config, tmp_path: Path) -> 
 def test_what_cant_be_used_is_refused_before_a_graph_is_loaded(
     header: str, changes: dict[str, Any], message: str, small: Config, tmp_path: Path
 ) -> None:
-    graph = small.models[0].path / "model.onnx"
+    graph = small.local_models[0].path / "model.onnx"
     graph.write_bytes(b"\x0a\x02no")  # loading it would fail with another error
     source = tmp_path / "in.csv"
     source.write_text(f"{header}\ntv,tv\n")

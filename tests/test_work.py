@@ -139,7 +139,7 @@ Held = tuple[Labeller, HeldClassifier]
 def held(make_config: Callable[..., Config], write_model: WriteModel) -> Iterator[Held]:
     """A labeller with two threads whose one model, one text a call, answers when it may."""
     model = HeldClassifier(
-        make_config({"name": "m", "path": write_model(moves="batch")}).models, {}
+        make_config({"name": "m", "path": write_model(moves="batch")}).local_models, {}
     )
     with Labeller([model], threads=2) as labeller:
         labeller.load()
@@ -358,7 +358,7 @@ class TestCache:
         self, opened: Open, make_config: Callable[..., Config], write_model: WriteModel, cache: Path
     ) -> None:
         entry = {"name": "m", "path": write_model()}
-        model = HeldClassifier(make_config(entry).models, {})
+        model = HeldClassifier(make_config(entry).local_models, {})
         model.fails = True
         model.may.set()
         with Labeller([model], threads=2, cache=cache) as labeller:

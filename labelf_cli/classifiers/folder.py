@@ -15,9 +15,10 @@ from labelf_cli.classifiers.graph_file import graph_files, read_probabilities
 from labelf_cli.classifiers.interface import Because, Model
 from labelf_cli.classifiers.max_length import longest, pad_token_id
 from labelf_cli.classifiers.tuning import TUNING, Tuning
-from labelf_cli.config import Activation, ModelConfig
+from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
 from labelf_cli.graphs.pipeline import Pipeline
+from labelf_cli.model_keys import Activation
 from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"

@@ -14,11 +14,11 @@ from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.classifiers.text_pipeline import TextPipeline
 from labelf_cli.classifiers.zero_shot import NliClassifier
-from labelf_cli.config import ModelConfig
+from labelf_cli.config import AnyModel, ModelConfig
 from labelf_cli.tokens import Tokenizer
 
 
-def open_groups(models: Sequence[ModelConfig]) -> tuple[Group, ...]:
+def open_groups(models: Sequence[AnyModel]) -> tuple[Group, ...]:
     """Read the files of all models but their graphs.
 
     Heads over one encoder make a group, and so do models with the same graph; zero-shot models if
@@ -29,12 +29,13 @@ def open_groups(models: Sequence[ModelConfig]) -> tuple[Group, ...]:
         ConfigError: a model is asked for what it, or onnxruntime, does not have.
         UsageError: the extra for a hub id is missing.
     """
-    for model in models:
+    local = [model for model in models if isinstance(model, ModelConfig)]
+    for model in local:
         Providers.of(model).require(model.name)
     tokenizers: dict[str, Tokenizer] = {}
     graphs: dict[tuple[object, ...], TextGraph] = {}
     members: dict[tuple[object, ...], list[ModelConfig]] = {}
-    for model in on_disk(models):
+    for model in on_disk(local):
         members.setdefault(_runs_as(model), []).append(model)
     return tuple(_open(configs, tokenizers, graphs) for configs in members.values())
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, NamedTuple, Self, TypeVar
 
-from labelf_cli.config import Activation, ModelConfig, OnLong, Pooling
+import numpy as np
+
+from labelf_cli.config import AnyModel, ModelConfig
 from labelf_cli.errors import ModelError
+from labelf_cli.model_keys import Activation, OnLong, Pooling
 from labelf_cli.predictions import Floats, Rules, rules
-from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
+from labelf_cli.spent import Spent
+from labelf_cli.tokens import Characters, Ints, Template, TokenIds, Tokenizer
 
 T = TypeVar("T")
 
@@ -28,6 +32,7 @@ class Batching(Enum):
     PADDED = "padded batches"
     EQUAL_LENGTH = "equal-length batches"
     ONE_TEXT = "one text a call"
+    COUNTED = "so many texts a request"
 
 
 class Because(NamedTuple, Generic[T]):
@@ -64,7 +69,7 @@ class Model:
     @classmethod
     def of(
         cls,
-        config: ModelConfig,
+        config: AnyModel,
         labels: Because[tuple[str, ...]],
         activation: Because[Activation],
     ) -> Self:
@@ -73,7 +78,10 @@ class Model:
         Raises:
             ConfigError: it names a label that the model does not have.
         """
-        multi_label = activation.value == "sigmoid" and len(labels.value) > 1
+        multi_label, pooling = config.multi_label, cls.pooling
+        if isinstance(config, ModelConfig):
+            multi_label = activation.value == "sigmoid" and len(labels.value) > 1
+            pooling = config.pooling
         return cls(
             name=config.name,
             id=config.id,
@@ -81,9 +89,25 @@ class Model:
             activation=activation,
             rules=rules(config, labels.value, multi_label=multi_label),
             on_long=config.on_long,
-            pooling=config.pooling,
+            pooling=pooling,
             only_where=config.only_where,
         )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a group says about some texts.
+
+    Attributes:
+        logits: one array per model, [n × labels] float32.
+        failures: for each model why it has no answer to some of the texts, by their positions;
+            none at all where every model has one to each.
+        spent: what it cost beside time.
+    """
+
+    logits: tuple[Floats, ...]
+    failures: tuple[Mapping[int, str], ...] = ()
+    spent: Spent = field(default_factory=Spent)
 
 
 class Group(ABC):
@@ -144,11 +168,12 @@ class Group(ABC):
     def stop(self) -> None:
         """End the calls that run, as soon as can be, and refuse all that come, for ever."""
 
-    def answer(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
-        """``logits``, once they are seen to be one for each label of each text.
+    def ask(self, ids: TokenIds, rows: Ints) -> Reply:
+        """Let all models answer some texts, in one call; see ``logits``.
 
         Raises:
-            ModelError: they are not.
+            ModelError: the logits are not one for each label of each text.
+            ServiceError: it is of no use to go on asking.
             Stopped: it was stopped.
         """
         answers = self.logits(ids, rows)
@@ -161,4 +186,46 @@ class Group(ABC):
                     where=f"model '{model.name}'",
                     todo="Export it for text classification",
                 )
-        return answers
+        return Reply(answers)
+
+
+class Service(Group):
+    """A group that waits for a service instead of computing.
+
+    Its logits rank the labels that the service gave; those of the others are negative infinity.
+    What fails is told by the reply, since an answer is never asked for twice.
+
+    Attributes:
+        concurrency: requests at once.
+        texts_per_call: most texts in one of them.
+    """
+
+    concurrency: int
+    texts_per_call: int
+    tokenizer: Tokenizer = Characters()
+    template = Template(np.array([], np.int32), np.array([], np.int32))
+    num_bytes = 0
+    token_budget = 0
+
+    def load(self) -> Because[Batching]:
+        """See ``Group.load``."""
+        return Because(Batching.COUNTED, f"at most {self.texts_per_call}")
+
+    def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
+        """See ``Group.logits``."""
+        return self.ask(ids, rows).logits
+
+    def texts(self, ids: TokenIds, rows: Ints) -> list[str]:
+        """Some texts again, cut to ``max_length`` characters."""
+        limit = self.max_length.value
+        lengths = ids.lengths if limit is None else np.minimum(ids.lengths, limit)
+        return Characters.decode(TokenIds(ids.flat, ids.starts, lengths), rows)
+
+    @abstractmethod
+    def ask(self, ids: TokenIds, rows: Ints) -> Reply:
+        """Let the service answer some texts.
+
+        Raises:
+            ServiceError: it is of no use to go on asking.
+            Stopped: it was stopped.
+        """

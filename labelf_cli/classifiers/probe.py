@@ -27,7 +27,7 @@ def find_batching(group: Group) -> Because[Batching]:
     count = len(ids.lengths)
     names = ", ".join(model.name for model in group.models)
     with probing(f"model '{names}'"):
-        alone = [group.answer(ids, np.array([row])) for row in range(count)]
+        alone = [group.ask(ids, np.array([row])).logits for row in range(count)]
     equal = [np.flatnonzero(ids.lengths == length) for length in _LENGTHS]
     if (moved := _moved(group, ids, equal, alone)) is not None:
         return Because(Batching.ONE_TEXT, f"texts that share a call {moved}")
@@ -66,7 +66,7 @@ def _moved(
     largest, differs = 0.0, False
     for rows in batches:
         try:
-            together = group.answer(ids, rows)
+            together = group.ask(ids, rows).logits
         except ModelError:
             raise
         except Exception as error:  # a graph with a fixed batch size

@@ -11,8 +11,9 @@ from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.session import Session, Stop
-from labelf_cli.config import Activation, ModelConfig
+from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
+from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import Floats
 from labelf_cli.tokens import Characters, Ints, Template, TokenIds
 

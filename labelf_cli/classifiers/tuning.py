@@ -1,6 +1,6 @@
 """How onnxruntime runs a graph fastest: ``labelf.json`` in the model folder."""
 
-from labelf_cli.config import Settings
+from labelf_cli.model_keys import Settings
 
 TUNING = "labelf.json"
 

@@ -16,8 +16,9 @@ from labelf_cli.classifiers.interface import Batching, Because, Group, Model
 from labelf_cli.classifiers.pairs import PairTemplate
 from labelf_cli.classifiers.probe import find_batching
 from labelf_cli.classifiers.text_graph import TextGraph
-from labelf_cli.config import Activation, ModelConfig
+from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError, ModelError
+from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import Floats
 from labelf_cli.tokens import Ints, Template, TokenIds, sequences
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from labelf_cli.chunk import TEXT, Chunk
 from labelf_cli.classifiers.interface import Batching, Because, Model
 from labelf_cli.columns import ColumnGroup, Columns
-from labelf_cli.config import Config, ModelConfig
+from labelf_cli.config import AnyModel, Config
 from labelf_cli.errors import LabelfError, RunError
 from labelf_cli.formats import Format, Layout
 from labelf_cli.labeller import Labeller
@@ -133,7 +133,7 @@ def _first_text(source: Inputs) -> str:
     return PROBE
 
 
-def _facts(config: ModelConfig, text: str) -> Facts:
+def _facts(config: AnyModel, text: str) -> Facts:
     """Load a model alone, whatever it waits for, and ask it.
 
     Raises:

@@ -58,11 +58,13 @@ class Destination(ABC):
         done: positions of the input's rows that an earlier run has answered, in order.
         summary: what happened to them.
         folder: the work folder; None where there is none.
+        answers: where what services say can be kept until it is published; None for nowhere.
     """
 
     done: tuple[range, ...] = ()
     summary = Summary()
     folder: Path | None = None
+    answers: Path | None = None
 
     @abstractmethod
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -120,7 +122,7 @@ class Journalled(Destination):
             durable: how it outlives the run.
         """
         self._journal, self._path, self._table = journal, path, table
-        self.folder = journal.folder
+        self.folder, self.answers = journal.folder, journal.answers
         self._disk, self._part_seconds = durable.disk, durable.part_seconds
         self._part: Part | None = None
         self._is_open = True

@@ -281,7 +281,7 @@ def opened(make_config: Callable[..., Config]) -> Open:
 
     def open_(encoder: Path, *heads: Path, **keys: object) -> EncoderHeads:
         models = [{"name": h.name, "path": h, "encoder": encoder, **keys} for h in heads]
-        return EncoderHeads(make_config(*models).models, {})
+        return EncoderHeads(make_config(*models).local_models, {})
 
     return open_
 
@@ -429,7 +429,7 @@ class TestHeads:
     ) -> None:
         head = write_head(tmp_path / "h", encoder)
         with pytest.raises(UsageError) as refusal:
-            OnnxClassifier(make_config({"name": "h", "path": head}).models, {})
+            OnnxClassifier(make_config({"name": "h", "path": head}).local_models, {})
         assert str(refusal.value) == (
             f"{head}: the head of an encoder, which is not fed with texts. "
             'Name the encoder in the config: encoder = "…"'

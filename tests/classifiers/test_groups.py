@@ -122,7 +122,9 @@ class TestApart:
         for folder in (first, second):
             (folder / "model.onnx").unlink(missing_ok=True)
             (folder / "model.onnx").symlink_to("../../blobs/abc")
-        models = make_config({"name": "a", "path": first}, {"name": "b", "path": second}).models
+        models = make_config(
+            {"name": "a", "path": first}, {"name": "b", "path": second}
+        ).local_models
         a, b = open_groups(models)
         assert a.models[0].labels.value == ("good", "bad")
         assert b.models[0].labels.value == ("gut", "schlecht")
@@ -136,7 +138,7 @@ def test_equal_tokenizers_are_shared_by_all_groups(
         {"name": "a", "path": write_model("a")},
         {"name": "b", "path": write_head(tmp_path / "h", encoder), "encoder": encoder},
         {"name": "c", "path": write_model("c", words=(*WORDS, "more"))},
-    ).models
+    ).local_models
     a, b, c = open_groups(models)
     assert isinstance(a, OnnxClassifier)
     assert isinstance(b, EncoderHeads)
@@ -170,7 +172,7 @@ class TestAnswers:
             {"name": "lone", "path": write_model("lone", "uv", seed=2)},
             {"name": "a", "path": heads[0], "encoder": encoder, "threshold": 0.6},
             {"name": "some", "path": path, "activation": "sigmoid", "label_filter": ["no"]},
-        ).models
+        ).local_models
 
     @staticmethod
     def ask(*models: ModelConfig) -> Answers:

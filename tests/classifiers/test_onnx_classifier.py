@@ -56,7 +56,7 @@ def opened(make_config: Callable[..., Config]) -> Open:
     """A function that reads a model folder; keywords are keys of the config."""
 
     def open_(path: Path, **keys: object) -> OnnxClassifier:
-        return OnnxClassifier(make_config({"name": "m", "path": path, **keys}).models, {})
+        return OnnxClassifier(make_config({"name": "m", "path": path, **keys}).local_models, {})
 
     return open_
 

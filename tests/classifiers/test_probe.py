@@ -134,7 +134,7 @@ class TestGraphs:
     @pytest.fixture
     def opened(self, make_config: Callable[..., Config]) -> Open:
         def open_(path: Path, **keys: object) -> OnnxClassifier:
-            return OnnxClassifier(make_config({"name": "m", "path": path, **keys}).models, {})
+            return OnnxClassifier(make_config({"name": "m", "path": path, **keys}).local_models, {})
 
         return open_
 

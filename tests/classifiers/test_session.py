@@ -28,7 +28,7 @@ def tuned(folder: Path, **keys: object) -> Path:
 
 
 def opened(make_config: MakeConfig, folder: Path, **keys: object) -> OnnxClassifier:
-    return OnnxClassifier(make_config({"name": "m", "path": folder, **keys}).models, {})
+    return OnnxClassifier(make_config({"name": "m", "path": folder, **keys}).local_models, {})
 
 
 def test_without_one_the_defaults_hold(make_config: MakeConfig, write_model: WriteModel) -> None:

@@ -79,7 +79,7 @@ def write(write_model: WriteModel) -> Callable[..., Path]:
 
 
 def opened(make_config: MakeConfig, folder: Path) -> OnnxClassifier:
-    group = OnnxClassifier(make_config({"name": "m", "path": folder}).models, {})
+    group = OnnxClassifier(make_config({"name": "m", "path": folder}).local_models, {})
     group.load()
     return group
 

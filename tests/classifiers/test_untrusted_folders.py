@@ -24,7 +24,7 @@ THE, MY = WORDS.index("the"), WORDS.index("my")
 @pytest.fixture
 def opened(make_config: Callable[..., Config]) -> Open:
     """A function that reads a model folder."""
-    return lambda path: OnnxClassifier(make_config({"name": "m", "path": path}).models, {})
+    return lambda path: OnnxClassifier(make_config({"name": "m", "path": path}).local_models, {})
 
 
 def answer(classifier: OnnxClassifier) -> Floats:
@@ -191,7 +191,7 @@ def test_a_head_is_kept_to_its_folder_too(
     head = write_head(tmp_path / "head", encoder)
     (head / name).rename(tmp_path / "outside")
     (head / name).symlink_to(tmp_path / "outside")
-    models = make_config({"name": "m", "path": head, "encoder": encoder}).models
+    models = make_config({"name": "m", "path": head, "encoder": encoder}).local_models
     with pytest.raises(UsageError) as refused:
         EncoderHeads(models, {})
     assert str(refused.value).startswith(f"{head / name}: leads out of the model folder, to ")
@@ -205,7 +205,7 @@ def test_the_modules_of_an_encoder_are_kept_to_its_folder(
     (encoder / "1_Pooling").rename(tmp_path / "outside")
     modules = (encoder / "modules.json").read_text()
     (encoder / "modules.json").write_text(modules.replace("1_Pooling", "../outside"))
-    models = make_config({"name": "m", "path": head, "encoder": encoder}).models
+    models = make_config({"name": "m", "path": head, "encoder": encoder}).local_models
     with pytest.raises(UsageError) as refused:
         EncoderHeads(models, {})
     assert str(refused.value) == (

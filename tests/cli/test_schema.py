@@ -10,7 +10,14 @@ import pytest
 from conftest import ROOT, Labelf
 from pydantic import BaseModel, ValidationError
 
-from labelf_cli.config import Config, InputConfig, ModelConfig, ModelDefaults
+from labelf_cli.config import (
+    Config,
+    InputConfig,
+    LabelfApiConfig,
+    LlmConfig,
+    ModelConfig,
+    ModelDefaults,
+)
 from labelf_cli.config_file import load_config
 
 Json = dict[str, Any]
@@ -37,9 +44,11 @@ def accepts(schema: Json, value: object, root: Json) -> bool:
     """Whether a JSON Schema accepts a value, by its references, types, keys and enumerations."""
     if "$ref" in schema:
         return accepts(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, root)
-    if "anyOf" in schema:
-        return any(accepts(one, value, root) for one in schema["anyOf"])
-    if not isinstance(value, KINDS[schema["type"]]) or value not in schema.get("enum", [value]):
+    if alternatives := schema.get("anyOf", schema.get("oneOf")):
+        fit = sum(accepts(one, value, root) for one in alternatives)
+        return fit == 1 if "oneOf" in schema else fit > 0
+    choice = [schema["const"]] if "const" in schema else schema.get("enum", [value])
+    if not isinstance(value, KINDS[schema["type"]]) or value not in choice:
         return False
     if isinstance(value, list):
         long_enough = len(value) >= schema.get("minItems", 0)
@@ -65,6 +74,8 @@ def test_the_examples_are_accepted(path: Path, schema: Json) -> None:
 def test_the_keys_are_those_of_the_config(schema: Json) -> None:
     sections: dict[str, type[BaseModel]] = {
         "ModelConfig": ModelConfig,
+        "LabelfApiConfig": LabelfApiConfig,
+        "LlmConfig": LlmConfig,
         "ModelDefaults": ModelDefaults,
         "InputConfig": InputConfig,
     }
@@ -74,6 +85,14 @@ def test_the_keys_are_those_of_the_config(schema: Json) -> None:
 
 
 ENTRY: Json = {"name": "m", "path": "models/m"}
+API: Json = {"name": "api", "kind": "labelf-api", "base_url": "https://a/v2", "model_id": 42}
+LLM: Json = {
+    "name": "llm",
+    "kind": "llm",
+    "base_url": "https://a/v1",
+    "model": "l",
+    "labels": ["a"],
+}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +103,10 @@ ENTRY: Json = {"name": "m", "path": "models/m"}
         ({"models": [ENTRY | {"thresholds": {"Billing": 0.4}, "none_label": "none"}]}, True),
         ({"models": [ENTRY | {"kind": "zero-shot", "labels": ["a"], "multi_label": True}]}, True),
         ({"models": [ENTRY | {"kind": "zero_shot"}]}, False),
+        ({"models": [ENTRY, API | {"max_predictions": 1}, LLM | {"id": 1}]}, True),
+        ({"models": [LLM | {"path": "models/m"}]}, False),
+        ({"models": [LLM | {"model_id": 42}]}, False),
+        ({"models": [API | {"max_predictions": 1, "instructions": "Think."}]}, False),
         ({}, False),
         ({"models": []}, False),
         ({"models": [{"name": "m"}]}, False),
