@@ -86,6 +86,8 @@ class ModelConfig(AnyModel, LocalKeys):
 
     def reasons(self) -> Iterator[str]:
         """See ``AnyModel.reasons``."""
+        if self.text_pair is not None and (self.encoder is not None or self.kind == "zero-shot"):
+            yield "text_pair is for a model that reads both texts, as a cross-encoder does"
         if self.kind == "zero-shot":
             yield from self._zero_shot_reasons()
             return

@@ -90,6 +90,11 @@ class LocalKeys(CommonKeys):
     activation: Activation | None = Field(
         None, description="From logits to scores; omitted: what the export says."
     )
+    text_pair: Name | None = Field(
+        None,
+        description="Of a cross-encoder: the second text that each text is paired with. "
+        "Only the first is ever cut.",
+    )
     hypothesis_template: str = Field(
         "This example is {}.",
         description="Of a zero-shot NLI model: what a text may entail; {} stands for the label.",

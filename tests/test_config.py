@@ -75,6 +75,7 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
     dumped = model.model_dump(mode="json", exclude={"name", "path"})
     tables = {"thresholds": {"Billing": 0.4}, "only_where": {}, "provider_options": {}}
     elsewhere = {"encoder": None, "encoder_revision": None, "revision": None}
+    elsewhere["text_pair"] = None
     assert dumped == said | tables | elsewhere
 
 
@@ -440,8 +441,8 @@ class TestServices:
             (
                 f'{WHOLE_LLM}threshold = 0.5\non_long = "window"\n',
                 (
-                    'on_long = "window" is not for kind = "llm"; truncate or error are; a threshold '
-                    "needs scores, which only log_probabilities = true gives"
+                    'on_long = "window" is not for kind = "llm"; truncate or error are; a '
+                    "threshold needs scores, which only log_probabilities = true gives"
                 ),
             ),
         ],
@@ -473,3 +474,10 @@ class TestServices:
             ("x",),
             True,
         )
+
+
+@pytest.mark.parametrize("key", ['encoder = "e"', 'kind = "zero-shot"\nlabels = ["x"]'])
+def test_only_a_model_that_reads_both_texts_is_given_a_pair(tmp_path: Path, key: str) -> None:
+    (line,) = refusal(tmp_path, f'{ONE_MODEL}text_pair = "t"\n{key}\n')
+    reason = "text_pair is for a model that reads both texts, as a cross-encoder does"
+    assert line == f"models[0]: {reason}"

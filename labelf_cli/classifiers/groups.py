@@ -68,7 +68,9 @@ def _files(folder: ModelFolder) -> tuple[Path, Path]:
 def _runs_as(model: ModelConfig) -> tuple[object, ...]:
     """What two models have in common that one run of a graph answers."""
     folder = ModelFolder.find(model.encoder or model.path, None if model.encoder else model.file)
-    asked = (model.labels, model.hypothesis_template) if model.kind == "zero-shot" else None
+    asked: tuple[object, ...] = (model.text_pair,)
+    if model.kind == "zero-shot":
+        asked = (model.labels, model.hypothesis_template)
     return (
         bool(model.encoder),
         *_files(folder),

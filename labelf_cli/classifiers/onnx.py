@@ -44,6 +44,9 @@ class OnnxClassifier(Group):
         self._graph = TextGraph(
             self._folder, ("logits", PROBABILITIES), first.max_length, tokenizers, self.providers
         )
+        self._pair = first.text_pair
+        if self._pair is not None:
+            self._graph.pair_with(self._pair)
         self.tokenizer, self.template = self._graph.tokenizer, self._graph.template
         self.max_length, self.stride = (
             self._graph.max_length,
@@ -63,6 +66,8 @@ class OnnxClassifier(Group):
         """See ``Group.explained``."""
         rule = "18 probe texts gave the same bits"
         cut = {"last layer": Because("for the first token alone", rule)} if self.is_cut else {}
+        if self._pair is not None:
+            cut["paired with"] = Because(self._pair, "text_pair in the config")
         return cut | self.providers.explained
 
     @property

@@ -9,6 +9,7 @@ import tokenizers
 from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
 from labelf_cli.classifiers.graph_file import cut_to_first_token
 from labelf_cli.classifiers.interface import Because
+from labelf_cli.classifiers.pairs import PairTemplate
 from labelf_cli.classifiers.probe import probe_ids
 from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.session import Session, Stop
@@ -65,13 +66,34 @@ class TextGraph:
         self.tokenizer = known.setdefault(tokenizer.digest, tokenizer)
         self.template = folder.template(self.tokenizer)
         self.max_length: Because[int | None] = folder.max_length(max_length)
+        self._require_room()
+
+    def _require_room(self) -> None:
         limit, special = self.max_length.value, self.template.num_special
         if limit is not None and limit <= special:
             raise ConfigError(
                 f"{limit} leaves no room beside {special} special tokens ({self.max_length.rule})",
-                where=f"{folder.path}, max_length",
+                where=f"{self.folder.path}, max_length",
                 todo="Choose a larger one",
             )
+
+    def pair_with(self, second: str) -> None:
+        """Let a second text follow each text; to be said before anything else is asked.
+
+        Raises:
+            ModelError: the tokenizer can't make pairs.
+            ConfigError: it leaves no room for the text.
+        """
+        try:
+            pair = PairTemplate.of(self.tokenizer, self.template)
+            self.template = pair.followed_by(self.tokenizer.encode([second]).flat)
+        except ValueError as error:
+            raise ModelError(
+                f"can't be used for pairs of texts ({error})",
+                where=self.folder.tokenizer,
+                todo="Export a cross-encoder with its own tokenizer",
+            ) from None
+        self._require_room()
 
     @cached_property
     def session(self) -> Session:

@@ -12,7 +12,7 @@ from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.session import Session, Stop
 from labelf_cli.config import ModelConfig
-from labelf_cli.errors import ModelError
+from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import Floats
 from labelf_cli.tokens import Characters, Ints, Template, TokenIds
@@ -38,6 +38,12 @@ class TextPipeline(Group):
             ConfigError: the config asks for what the model does not have.
         """
         first = configs[0]
+        if first.text_pair is not None:
+            raise ConfigError(
+                "the model takes one text",
+                where=f"model '{first.name}', text_pair",
+                todo="Leave it out",
+            )
         self._folder = ModelFolder.find(first.path, first.file)
         self._providers, self._stop = Providers.of(first), Stop()
         self._graph, self._pipeline = read_pipeline(self._folder.onnx)

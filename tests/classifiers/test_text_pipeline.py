@@ -14,7 +14,7 @@ import pytest
 from labelf_cli.chunk import TEXT, Chunk
 from labelf_cli.classifiers.interface import Batching
 from labelf_cli.config import Config
-from labelf_cli.errors import ModelError
+from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
 from labelf_cli.tokens import Characters
@@ -112,3 +112,8 @@ def test_characters_are_texts_again() -> None:
     assert Characters.decode(ids, np.array([4, 0, 1, 2, 3])) == [texts[4], *texts[:4]]
     with pytest.raises(ValueError, match="surrogates not allowed"):
         Characters().encode(["\ud800"])
+
+
+def test_it_takes_one_text(opened: Open) -> None:
+    with pytest.raises(ConfigError, match="model 'm', text_pair: the model takes one text"):
+        opened(FOLDER / "tensor", text_pair="another")
