@@ -85,8 +85,8 @@ Say = Callable[[str, str, Json], object]
 """From a text, a property and its schema to the property's value."""
 
 
-def words_of_the_list(text: str, key: str, schema: Json) -> object:
-    """The labels whose words stand in the text, in the list's order; else ``none``, or the first."""
+def words_of_the_list(text: str, _: str, schema: Json) -> object:
+    """The labels that stand in the text, in the order of the list; else ``none``, or the first."""
     choices = (schema.get("items") or schema)["enum"]
     found = [label for label in choices if label.casefold() in text.casefold()]
     found = found or [label for label in choices if label == "none"]

@@ -65,15 +65,18 @@ class Endpoint:
             raise ConfigError("; ".join(reasons), where=where)
 
     def _reasons(self) -> Iterator[str]:
-        yield from _odd("base_url", self.base_url, secret=self.sends_secrets)
+        odd = list(_odd("base_url", self.base_url, secret=self.sends_secrets))
+        yield from odd or self._odd_end()
+        if self.oauth is not None:
+            yield from _odd("token_url", self.oauth.token_url, secret=True)
+
+    def _odd_end(self) -> Iterator[str]:
         path = urlsplit(self.base_url).path
         for added in _ADDED:
             if path.endswith(added):
                 yield f"base_url ends in the version; {added} is added to it"
         if not any(map(_VERSION.fullmatch, path.split("/"))):
             yield f"base_url {self.base_url} has no version at its end, such as /v2 or /v1"
-        if self.oauth is not None:
-            yield from _odd("token_url", self.oauth.token_url, secret=True)
 
 
 def _odd(key: str, url: str, *, secret: bool) -> Iterator[str]:

@@ -41,7 +41,7 @@ class SpelledTokens:
         """
         try:
             spelled = list(_spelled(tokens))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise NoProbabilitiesError("the answer has no log-probabilities") from None
         pieces = [piece for piece, _ in spelled]
         encoded = content.encode()
