@@ -41,9 +41,9 @@ class Hang:
 Act = Respond | Reset | Hang
 
 
-def in_seconds(seconds: int = 0, status: int = 429) -> Respond:
+def in_seconds(seconds: float = 0, status: int = 429) -> Respond:
     """Come again after some seconds."""
-    return Respond(status, {"error": {"message": "slow down"}}, {"Retry-After": str(seconds)})
+    return Respond(status, {"error": {"message": "slow down"}}, {"Retry-After": f"{seconds:.0f}"})
 
 
 def at_date(seconds: float = 0, status: int = 429) -> Respond:

@@ -82,6 +82,7 @@ class ClientCredentials(Credentials):
         self._basic = b64encode(pair.encode()).decode()
         self._lock = asyncio.Lock()
         self._token = ""
+        self._given: set[str] = set()
         self._renew_at = 0.0
 
     async def token(self, fetch: Fetch) -> str | None:
@@ -103,6 +104,7 @@ class ClientCredentials(Credentials):
         assert isinstance(answer, dict)
         lifetime = answer.get("expires_in")
         self._token, self._renew_at = token, float("inf")
+        self._given.add(token)
         if isinstance(lifetime, int | float) and not isinstance(lifetime, bool):
             early = min(_EARLY_SECONDS, _EARLY_SHARE * lifetime)
             self._renew_at = time.monotonic() + lifetime - early
@@ -116,4 +118,4 @@ class ClientCredentials(Credentials):
     @property
     def secrets(self) -> tuple[str, ...]:
         """See ``Credentials.secrets``."""
-        return tuple(filter(None, (self._secret, self._basic, self._token)))
+        return (self._secret, self._basic, *self._given)

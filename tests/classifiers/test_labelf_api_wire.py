@@ -16,7 +16,7 @@ SETTINGS = (Setting(42, max_predictions=1), Setting(201, ("Angry", "Neutral")))
 LABELS = (("Mobile Broadband", "TV"), ("Angry", "Neutral"))
 
 
-def results(**first: Any) -> dict[str, Any]:
+def results(**first: object) -> dict[str, Any]:
     predictions = [[{"label": "TV", "score": 0.9}], [{"label": "Mobile Broadband", "score": 0.5}]]
     return {
         "results": [

@@ -16,9 +16,10 @@ TOPIC = Dimension("topic", ("space", "climate"), "none", multi_label=True)
 MOOD = Dimension("mood", ("angry", "calm"))
 
 
-def read(said: object, **more: Any) -> ChatReply:
+def read(said: object, finish_reason: str = "stop", refusal: str | None = None) -> ChatReply:
     content = said if isinstance(said, str) else json.dumps(said)
-    return read_reply(completion(content, **more), [TOPIC, MOOD], log_probabilities=False)
+    body = completion(content, finish_reason=finish_reason, refusal=refusal)
+    return read_reply(body, [TOPIC, MOOD], log_probabilities=False)
 
 
 def test_an_answer() -> None:

@@ -68,9 +68,9 @@ def test_several_dimensions_share_a_request() -> None:
 
 
 def test_a_second_try_names_what_was_wrong() -> None:
-    body: dict[str, Any] = SETTINGS.body([MOOD], "text", {"mood": "'glad' is no label of the list"})
+    body: dict[str, Any] = SETTINGS.body([MOOD], "text", {"mood": "'glad' is no label"})
     assert body["messages"][0]["content"].endswith(
-        "\nThe last answer to this text could not be used: \"mood\": 'glad' is no label of the list."
+        "\nThe last answer to this text could not be used: \"mood\": 'glad' is no label."
     )
 
 
