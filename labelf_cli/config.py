@@ -145,6 +145,8 @@ class LabelfApiConfig(ServiceModel, LabelfApiKeys):
             yield f"{', '.join(_OAUTH2_KEYS)} belong together"
         if given and self.token_env is not None:
             yield "token_env and token_url exclude each other"
+        if self.on_long == "window" and self.max_length is not None:
+            yield 'on_long = "window" has the service read all of a text; max_length is not for it'
 
 
 class LlmConfig(ServiceModel, LlmKeys):

@@ -6,7 +6,6 @@ LabelfError                   1   the run failed; what is done is kept
 │   ├── BadRowError           1   a row of the input can't be read
 │   ├── ServiceError          1   a remote service refuses to go on, or is not to be asked again
 │   ├── TooManyRejectsError   1   more rows can't be read than --max-rejects allows
-│   ├── ServiceError          1   a service refuses, is down, or would cost more than is allowed
 │   └── WriteError            1   the output can't be written to its end
 └── UsageError                2   nothing was started
     ├── ConfigError           2   the config file
@@ -53,10 +52,6 @@ class ServiceError(RunError):
 
 class TooManyRejectsError(RunError):
     """More rows can't be read than the user allows."""
-
-
-class ServiceError(RunError):
-    """A service refuses, is down, or would cost more than is allowed."""
 
 
 class WriteError(RunError):

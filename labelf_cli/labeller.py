@@ -13,6 +13,7 @@ from typing import Self
 from labelf_cli.answers import GroupAnswers, answer_digests
 from labelf_cli.cache import LogitsCache
 from labelf_cli.chunk import Chunk
+from labelf_cli.classifiers.budget import Budget
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Service
 from labelf_cli.config import Config
@@ -86,10 +87,23 @@ class Labeller:
         self._kernel: Kernel | None = None
 
     @classmethod
-    def open(cls, config: Config, threads: int, cache: Path | None = None) -> Self:
-        """Read the files of a config's models; see ``open_groups`` for what it raises."""
+    def open(
+        cls,
+        config: Config,
+        threads: int,
+        cache: Path | None = None,
+        max_requests: int | None = None,
+    ) -> Self:
+        """Read the files of a config's models; see ``open_groups`` for what it raises.
+
+        Args:
+            config: the models.
+            threads: size of the pool.
+            cache: file that keeps logits across runs; None for none.
+            max_requests: most requests to services; None for no bound.
+        """
         order = [model.name for model in config.models]
-        return cls(open_groups(config.models), threads, order, cache)
+        return cls(open_groups(config.models, Budget(max_requests)), threads, order, cache)
 
     @property
     def digests(self) -> tuple[str, ...]:

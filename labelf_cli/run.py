@@ -57,6 +57,7 @@ class RunSettings:
         chunk_rows: most rows that are classified together.
         limit: stop after this many rows; None for all.
         cache: file that keeps logits across runs; None for none.
+        max_requests: most requests to services; None for no bound.
         bad_rows: what becomes of rows that can't be read.
         max_rejects: so many of them may be rejected; None for any number.
         rejects: file of the rejected ones; None for the output's name with a suffix.
@@ -79,6 +80,7 @@ class RunSettings:
     chunk_rows: int = CHUNK_ROWS
     limit: int | None = None
     cache: Path | None = None
+    max_requests: int | None = None
     bad_rows: BadRowPolicy = BadRowPolicy.FAIL
     max_rejects: MaxRejects | None = None
     rejects: Path | None = None
@@ -125,7 +127,9 @@ def run(
     began = time.monotonic()
     _check_rejects(settings)
     source, names, format_ = _open_source(settings)
-    with Labeller.open(settings.config, settings.threads, settings.cache) as labeller:
+    with Labeller.open(
+        settings.config, settings.threads, settings.cache, settings.max_requests
+    ) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
         table = Table(settings.output, format_, columns.schema(source.schema, source.names))

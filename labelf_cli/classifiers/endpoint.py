@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from labelf_cli.config import LabelfApiConfig, ServiceModel
 from labelf_cli.errors import ConfigError
 
 _VERSION = re.compile(r"v\d+\w*", re.ASCII)
@@ -32,7 +33,7 @@ class OAuth:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One service; those that are equal are the same.
+    """One service; those that are equal are the same, however long they may take.
 
     Attributes:
         base_url: its address up to the version, without a slash at the end.
@@ -44,7 +45,12 @@ class Endpoint:
     base_url: str
     token_env: str | None = None
     oauth: OAuth | None = None
-    timeout: float = 60.0
+    timeout: float = field(default=60.0, compare=False)
+
+    @classmethod
+    def of(cls, config: ServiceModel) -> "Endpoint":
+        """The service that answers for a model."""
+        return cls(config.url, config.token_env, _oauth(config), config.timeout)
 
     @property
     def sends_secrets(self) -> bool:
@@ -77,6 +83,15 @@ class Endpoint:
                 yield f"base_url ends in the version; {added} is added to it"
         if not any(map(_VERSION.fullmatch, path.split("/"))):
             yield f"base_url {self.base_url} has no version at its end, such as /v2 or /v1"
+
+
+def _oauth(config: ServiceModel) -> OAuth | None:
+    if not isinstance(config, LabelfApiConfig) or config.token_url is None:
+        return None
+    assert config.client_id_env is not None
+    assert config.client_secret_env is not None
+    names = (config.client_id_env, config.client_secret_env)
+    return OAuth(config.token_url, *names, config.scope or "")
 
 
 def _odd(key: str, url: str, *, secret: bool) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from labelf_cli.classifiers.budget import Budget
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.gliclass import GliClass, is_gliclass
@@ -11,23 +12,31 @@ from labelf_cli.classifiers.hub import on_disk
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.classifiers.providers import Providers
+from labelf_cli.classifiers.services import open_services
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.classifiers.text_pipeline import TextPipeline
 from labelf_cli.classifiers.zero_shot import NliClassifier
-from labelf_cli.config import AnyModel, ModelConfig
+from labelf_cli.config import AnyModel, ModelConfig, ServiceModel
 from labelf_cli.tokens import Tokenizer
 
 
-def open_groups(models: Sequence[AnyModel]) -> tuple[Group, ...]:
+def open_groups(models: Sequence[AnyModel], budget: Budget | None = None) -> tuple[Group, ...]:
     """Read the files of all models but their graphs.
 
     Heads over one encoder make a group, and so do models with the same graph; zero-shot models if
-    they have the same labels, too. Those that differ in them share the loaded graph.
+    they have the same labels, too. Those that differ in them share the loaded graph. Of models that
+    a service answers for, those make a group that can share its requests.
+
+    Args:
+        models: of a config.
+        budget: of requests to services; None for no bound.
 
     Raises:
         ModelError: a file is missing or broken.
-        ConfigError: a model is asked for what it, or onnxruntime, does not have.
-        UsageError: the extra for a hub id is missing.
+        ConfigError: a model is asked for what it, or onnxruntime, does not have; or a service
+            can't be asked.
+        ServiceError: a service refuses to tell the labels of a model.
+        UsageError: the extra for a hub id or for services is missing.
     """
     local = [model for model in models if isinstance(model, ModelConfig)]
     for model in local:
@@ -37,7 +46,11 @@ def open_groups(models: Sequence[AnyModel]) -> tuple[Group, ...]:
     members: dict[tuple[object, ...], list[ModelConfig]] = {}
     for model in on_disk(local):
         members.setdefault(_runs_as(model), []).append(model)
-    return tuple(_open(configs, tokenizers, graphs) for configs in members.values())
+    remote = [model for model in models if isinstance(model, ServiceModel)]
+    return (
+        *(_open(configs, tokenizers, graphs) for configs in members.values()),
+        *open_services(remote, budget or Budget()),
+    )
 
 
 def _open(

@@ -125,6 +125,8 @@ def _pairs(
     """
     if not isinstance(predictions, list):
         raise ValueError("its predictions are no list")
+    if len(predictions) == 1 and _is_none(predictions[0]):
+        return []
     pairs = [_pair(prediction) for prediction in predictions]
     pairs = [(label, score) for label, score in pairs if not setting.filters_out(label)]
     labels = [label for label, _ in pairs]
@@ -134,6 +136,15 @@ def _pairs(
     if len(set(labels)) < len(labels):
         raise ValueError("the service gives a label twice")
     return pairs
+
+
+def _is_none(prediction: object) -> bool:
+    """Whether it is the none label of the service, which has no score: no label holds."""
+    return (
+        isinstance(prediction, dict)
+        and isinstance(prediction.get("label"), str)
+        and prediction.get("score", prediction.get("confidence", 0)) is None
+    )
 
 
 def _pair(prediction: object) -> tuple[str, float]:

@@ -59,6 +59,15 @@ def classify(
             "Labels, filters, thresholds and activation may change; the model's files may not.",
         ),
     ] = None,
+    max_requests: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Most requests to services, repeated ones included. The run ends when they are "
+            "used up; the same command goes on from there, with as many again.",
+        ),
+    ] = None,
     restart: Annotated[
         bool,
         typer.Option(
@@ -131,6 +140,7 @@ def classify(
         chunk_rows=chunk_rows or CHUNK_ROWS,
         limit=limit,
         cache=cache,
+        max_requests=max_requests,
         restart=restart,
         bad_rows=bad_rows,
         max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),

@@ -25,6 +25,7 @@ from labelf_cli.cli.logs import LogFormat, log_line, say
 from labelf_cli.cli.signals import raise_if_stopped
 from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.run import Progress
+from labelf_cli.spent import Spent
 from labelf_cli.summary import Summary
 
 _SHOWN_LABELS = 12
@@ -85,8 +86,16 @@ def show_summary(summary: Summary, log_format: LogFormat = LogFormat.TEXT) -> No
     console.print(f"{done}: {statuses}" if statuses else done)
     if summary.rejected:
         console.print(f"{summary.rejected:,} rows rejected")
+    if summary.spent.requests:
+        console.print(_cost(summary.spent))
     for name, counts in summary.labels.items():
         console.print(_shares(name, counts.most_common(), sum(counts.values())))
+
+
+def _cost(spent: Spent) -> str:
+    """What services were asked."""
+    tokens = f"{spent.prompt_tokens:,} prompt and {spent.completion_tokens:,} completion tokens"
+    return f"{spent.requests:,} requests" + (f", {tokens}" if spent.prompt_tokens else "")
 
 
 def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> RenderableType:

@@ -77,6 +77,7 @@ def test_other_models_or_counts_are_refused(body: object, reason: str) -> None:
         ([{"label": "TV", "score": float("nan")}], "the score of 'TV' is no finite number"),
         ([{"label": "TV", "score": 10**400}], "the score of 'TV' is no finite number"),
         ([{"label": "TV", "score": True}], "the score of 'TV' is no finite number"),
+        ([{"label": "TV", "score": None}] * 2, "the score of 'TV' is no finite number"),
         ([{"label": "TV"}], "the score of 'TV' is no finite number"),
         ([{"score": 1}], "a prediction has no label"),
         (["TV"], "a prediction is no object"),
@@ -91,6 +92,13 @@ def test_a_text_that_is_answered_wrongly_fails_alone(predictions: object, reason
     assert np.isnan(product.scores[0]).all()
     assert product.scores[1, 1] == 1
     assert not mood.failures
+
+
+def test_the_none_label_of_the_service_is_no_label() -> None:
+    body = results(predictions=[[{"label": "none", "score": None}], []])
+    product, _ = read_results(body, SETTINGS, LABELS, 2)
+    assert (product.scores == -np.inf).all()
+    assert not product.failures
 
 
 def test_a_filter_that_takes_parts_of_labels_lets_none_through() -> None:

@@ -11,16 +11,16 @@ import pytest
 from remote_server import Act, Hang, Remote, Reset, Respond, at_date, in_seconds, serve
 
 from labelf_cli.classifiers.budget import Budget, Meter
-from labelf_cli.classifiers.endpoint import Endpoint, OAuth
-from labelf_cli.classifiers.interface import Stopped
-from labelf_cli.classifiers.service import (
+from labelf_cli.classifiers.client import (
     MOST_BYTES,
     BadReplyError,
     CallError,
+    Client,
     Patience,
     Request,
-    Service,
 )
+from labelf_cli.classifiers.endpoint import Endpoint, OAuth
+from labelf_cli.classifiers.interface import Stopped
 from labelf_cli.errors import ConfigError, ServiceError
 
 TEXT = "my bill of 1,240 kronor is wrong"
@@ -41,19 +41,19 @@ def remote() -> Iterator[Remote]:
         yield remote
 
 
-Open = Callable[..., Service]
+Open = Callable[..., Client]
 
 
 @pytest.fixture
 def opened(remote: Remote) -> Iterator[Open]:
     """A function that opens a service, stopped at the end."""
-    services: list[Service] = []
+    services: list[Client] = []
 
     def open_(
         endpoint: Endpoint | None = None, budget: Budget | None = None, patience: Patience = QUICK
-    ) -> Service:
+    ) -> Client:
         endpoint = endpoint or Endpoint(remote.v2, timeout=5)
-        services.append(Service(endpoint, budget or Budget(), "model 'a'", patience))
+        services.append(Client(endpoint, budget or Budget(), "model 'a'", patience))
         return services[-1]
 
     yield open_
@@ -61,7 +61,7 @@ def opened(remote: Remote) -> Iterator[Open]:
         service.stop()
 
 
-def ask(service: Service, request: Request = ASKED) -> tuple[object, int]:
+def ask(service: Client, request: Request = ASKED) -> tuple[object, int]:
     """The answer, and how many requests it took."""
     meter = service.meter()
     return service.ask(request, lambda body: body, meter), meter.requests
@@ -292,16 +292,14 @@ class TestClientCredentials:
     @pytest.fixture
     def service(
         self, remote: Remote, opened: Open, monkeypatch: pytest.MonkeyPatch
-    ) -> Callable[[], Service]:
+    ) -> Callable[[], Client]:
         monkeypatch.setenv("ID", "me")
         monkeypatch.setenv("SECRET", "hush-hush")
         remote.token = "none is given yet"
         oauth = OAuth(f"{remote.url}/oauth2/token", "ID", "SECRET", "inference")
         return lambda: opened(Endpoint(remote.v2, oauth=oauth))
 
-    def test_all_threads_share_a_token(
-        self, service: Callable[[], Service], remote: Remote
-    ) -> None:
+    def test_all_threads_share_a_token(self, service: Callable[[], Client], remote: Remote) -> None:
         its = service()
         with ThreadPoolExecutor(8) as pool:
             for future in [pool.submit(ask, its) for _ in range(20)]:
@@ -312,7 +310,7 @@ class TestClientCredentials:
         assert first.token == "Basic bWU6aHVzaC1odXNo"
 
     def test_it_is_renewed_before_it_expires(
-        self, service: Callable[[], Service], remote: Remote
+        self, service: Callable[[], Client], remote: Remote
     ) -> None:
         its = service()
         remote.lifetime = 0.5
@@ -324,7 +322,7 @@ class TestClientCredentials:
         assert len(remote.tokens_given) == 2
 
     def test_it_is_renewed_once_when_it_is_refused(
-        self, service: Callable[[], Service], remote: Remote
+        self, service: Callable[[], Client], remote: Remote
     ) -> None:
         its = service()
         ask(its)
@@ -353,7 +351,7 @@ class TestClientCredentials:
 
 
 def test_it_ends_with_whoever_holds_it(remote: Remote) -> None:
-    service = Service(Endpoint(remote.v2), Budget(), "model 'a'")
+    service = Client(Endpoint(remote.v2), Budget(), "model 'a'")
     ask(service)
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "labelf-requests"]
     del service

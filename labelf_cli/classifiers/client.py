@@ -1,4 +1,4 @@
-"""One service over HTTP: what is sent, sent again, and given up; comes with the extra remote."""
+"""A client of one service: what is sent, sent again, and given up; comes with the extra remote."""
 
 import asyncio
 import json
@@ -7,7 +7,8 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Condition, Lock
+from types import TracebackType
 from typing import TypeVar
 
 import httpx2
@@ -105,7 +106,7 @@ class _Answer:
     content: bytes
 
 
-class Service:
+class Client:
     """Asks one endpoint; threads that ask wait, and ``stop`` ends their waiting."""
 
     def __init__(
@@ -127,6 +128,7 @@ class Service:
         self._credentials = Credentials.of(endpoint, where)
         self._patience = patience or Patience()
         self._failures = _InARow(endpoint.base_url, self._patience.failures_in_a_row)
+        self._flight = _Flight(endpoint.timeout)
         self._not_before = 0.0
         timeout = httpx2.Timeout(endpoint.timeout, connect=min(_CONNECT_SECONDS, endpoint.timeout))
         limits = httpx2.Limits(max_connections=None)
@@ -150,12 +152,13 @@ class Service:
             ServiceError: the service refuses, seems to be down, or the budget is used up.
             Stopped: it was stopped.
         """
-        try:
-            value = self._twice(request, read, meter)
-        except CallError as error:
-            if not error.depends_on_texts:
-                self._failures.add(error.reason)
-            raise
+        with self._flight:
+            try:
+                value = self._twice(request, read, meter)
+            except CallError as error:
+                if not error.depends_on_texts:
+                    self._failures.add(error.reason)
+                raise
         self._failures.clear()
         return value
 
@@ -214,6 +217,7 @@ class Service:
 
     async def _attempt(self, request: Request, meter: Meter) -> _Answer:
         """One request, or two where the first finds that its token has expired."""
+        self._flight.require_open()
         wait = self._not_before - asyncio.get_running_loop().time()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -282,6 +286,47 @@ class Service:
 
     def _line(self, message: str, request: Request) -> str:
         return one_line(message, request.texts, self._credentials.secrets)
+
+
+class _Flight:
+    """The calls that are under way.
+
+    Once the service has refused one, no other is sent; the refusal is told when those that have
+    been sent are answered, since they may have been paid for.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._changed = Condition()
+        self._count = 0
+        self._refusal: ServiceError | None = None
+
+    def require_open(self) -> None:
+        """See that requests may be sent.
+
+        Raises:
+            ServiceError: one has been refused.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self.require_open()
+            self._count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+            if isinstance(error, ServiceError):
+                self._refusal = self._refusal or error
+                self._changed.wait_for(lambda: not self._count, self._timeout)
 
 
 class _InARow:
