@@ -332,7 +332,7 @@ def completion(
     }
 
 
-_KEYWORDS = {"type", "enum", "properties", "required", "additionalProperties", "items"}
+_STRICT = {"type", "enum", "properties", "required", "additionalProperties", "items"}
 """What strict mode is sure to take; it refuses uniqueItems, allOf, not, default and others."""
 
 
@@ -355,16 +355,16 @@ def _chat_problems(body: Json) -> Iterator[str]:
             yield "the schema's name"
         if described.get("strict") is not True:
             yield "not strict"
-        yield from strict_problems(described.get("schema", {}))
+        yield from schema_problems(described.get("schema", {}), _STRICT)
     elif form.get("type") == "json_object":
         if "json" not in body["messages"][0]["content"].lower():
             yield "'messages' must contain the word 'json' in some form"
-        yield from strict_problems(form.get("schema", {}))
+        yield from schema_problems(form.get("schema", {}), _STRICT | {"maxItems"})
     else:
         yield "response_format"
 
 
-def strict_problems(schema: Json) -> Iterator[str]:
+def schema_problems(schema: Json, keywords: set[str]) -> Iterator[str]:
     """What strict mode would refuse: the rules of OpenAI's guide to structured outputs."""
     if schema.get("type") != "object":
         yield "the root is no object"
@@ -372,7 +372,7 @@ def strict_problems(schema: Json) -> Iterator[str]:
     names: list[str] = []
 
     def walk(node: Json, depth: int) -> Iterator[str]:
-        strangers = set(node) - _KEYWORDS
+        strangers = set(node) - keywords
         if strangers:
             yield f"{sorted(strangers)} is not permitted"
         if depth > 10:

@@ -2,7 +2,9 @@
 
 The schema keeps to what OpenAI's strict mode takes (its guide to structured outputs, "Supported
 schemas"): an object at the root, every property required, no others, and neither ``uniqueItems``
-nor bounds, which not every service knows. What it can't say, ``llm_reply`` checks.
+nor bounds, which not every service knows. What it can't say, ``llm_reply`` checks. Servers that
+take the schema beside ``json_object`` make a grammar of it; theirs bounds the lists, which small
+models would not end by themselves.
 """
 
 import json
@@ -58,11 +60,13 @@ class Dimension:
             sentences.append(f"If none of them applies: {otherwise}.")
         return " ".join([*sentences, self.instructions.strip()]).strip()
 
-    @property
-    def schema(self) -> dict[str, object]:
-        """Of its property."""
+    def schema(self, *, bounded: bool) -> dict[str, object]:
+        """Of its property; ``bounded`` where no list may be longer than that of all labels."""
         label: dict[str, object] = {"type": "string", "enum": list(self.choices)}
-        return {"type": "array", "items": label} if self.multi_label else label
+        if not self.multi_label:
+            return label
+        bound = {"maxItems": len(self.choices)} if bounded else {}
+        return {"type": "array", "items": label, **bound}
 
 
 def keys_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -109,23 +113,24 @@ class ChatSettings:
                 {"role": "system", "content": system_prompt(dimensions, wrong)},
                 {"role": "user", "content": self.text_prefix + text},
             ],
-            "response_format": self._format(schema_of(dimensions)),
+            "response_format": self._format(dimensions),
             "temperature": 0,
         }
         return body | ({"logprobs": True} if self.log_probabilities else {})
 
-    def _format(self, schema: dict[str, object]) -> dict[str, object]:
+    def _format(self, dimensions: Sequence[Dimension]) -> dict[str, object]:
         if self.response_format == "json_object":
-            return {"type": "json_object", "schema": schema}
+            return {"type": "json_object", "schema": schema_of(dimensions, bounded=True)}
+        schema = schema_of(dimensions, bounded=False)
         described = {"name": "classification", "strict": True, "schema": schema}
         return {"type": "json_schema", "json_schema": described}
 
 
-def schema_of(dimensions: Sequence[Dimension]) -> dict[str, object]:
-    """The JSON schema of an answer."""
+def schema_of(dimensions: Sequence[Dimension], *, bounded: bool) -> dict[str, object]:
+    """The JSON schema of an answer; see ``Dimension.schema``."""
     return {
         "type": "object",
-        "properties": {dimension.key: dimension.schema for dimension in dimensions},
+        "properties": {its.key: its.schema(bounded=bounded) for its in dimensions},
         "required": [dimension.key for dimension in dimensions],
         "additionalProperties": False,
     }

@@ -86,6 +86,8 @@ def test_a_none_label_among_the_labels_stands_once() -> None:
 def test_the_form_that_servers_with_grammars_take() -> None:
     body: dict[str, Any] = ChatSettings("m", response_format="json_object").body([MOOD], "text", {})
     assert set(body["response_format"]) == {"type", "schema"}
+    listed = ChatSettings("m", response_format="json_object").body([TOPIC], "text", {})
+    assert schema_of(listed)["properties"]["topic"]["maxItems"] == 5
     assert "logprobs" not in body
 
 
