@@ -42,7 +42,7 @@ def opened(remote: Remote) -> Iterator[Open]:
     """A function that loads models of the service: keys of each."""
     labellers: list[Labeller] = []
 
-    def open_(*models: Keys, budget: Budget | None = None, **common: Any) -> Labeller:
+    def open_(*models: Keys, budget: Budget | None = None, **common: object) -> Labeller:
         configs = [
             LabelfApiConfig.model_validate(
                 {"kind": "labelf-api", "name": f"m{number}", "base_url": remote.v2} | common | keys

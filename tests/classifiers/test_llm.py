@@ -56,7 +56,7 @@ def opened(remote: Remote) -> Iterator[Open]:
     """A function that loads dimensions: keys of each."""
     labellers: list[Labeller] = []
 
-    def open_(*models: dict[str, Any], budget: Budget | None = None, **common: Any) -> Labeller:
+    def open_(*models: dict[str, Any], budget: Budget | None = None, **common: object) -> Labeller:
         its = {"kind": "llm", "base_url": remote.v1, "model": "small"} | common
         configs = [LlmConfig.model_validate(its | keys) for keys in models]
         client = Client(Endpoint.of(configs[0]), budget or Budget(), "model 'topic'", QUICK)
