@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labelf_cli.config import Config, ModelConfig
+from labelf_cli.config import Config, LabelfApiConfig, LlmConfig, ModelConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -53,6 +53,13 @@ def test_every_model_key_has_its_line() -> None:
     section = README[README.index("| key of `[[models]]`") :]
     named = re.findall(r"^\| `(\w+)` \|", section[: section.index("\n\n")], re.MULTILINE)
     assert set(named) == set(ModelConfig.model_fields)
+
+
+def test_every_key_of_a_service_has_its_line() -> None:
+    section = README[README.index("| key of a service's model") :]
+    named = re.findall(r"^\| `(\w+)` \|", section[: section.index("\n\n")], re.MULTILINE)
+    keys = {*LabelfApiConfig.model_fields, *LlmConfig.model_fields} - {*ModelConfig.model_fields}
+    assert set(named) == keys
 
 
 def test_the_first_two_commands_set_everything_up() -> None:

@@ -31,7 +31,8 @@ def check(
 ) -> None:
     """Tell before a run what it would do: models, a probe text through each, columns, advice.
 
-    Exit code 2 if it would fail; every reason is told.
+    Exit code 2 if it would fail; every reason is told. Each model of a service is sent the probe
+    text, which may cost one request.
 
     Example: labelf check --config models.toml calls.csv
     """
@@ -63,8 +64,14 @@ def _show(check: "Check", threads: int, console: "Console") -> None:
     lines = [_line(facts, users[facts.tokenizer]) for facts in check.facts]
     if not check.faults:
         runs = "; ".join(", ".join(names) for names in check.runs)
-        lines.append(f"{len(check.runs)} graphs on {threads} threads: {runs}")
+        if check.runs:
+            lines.append(f"{len(check.runs)} graphs on {threads} threads: {runs}")
+        if check.requests:
+            asked = "; ".join(", ".join(names) for names in check.requests)
+            lines.append(f"{len(check.requests)} requests to services a text or chunk: {asked}")
         lines.append(f"columns: {', '.join(check.columns)}")
+    if sent := sum(facts.requests for facts in check.facts):
+        lines.append(f"this check has sent {sent} requests to services")
     lines += (f"advice: {line}" for line in check.advice)
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
@@ -73,13 +80,17 @@ def _show(check: "Check", threads: int, console: "Console") -> None:
 def _line(facts: "Facts", users: int) -> str:
     """All that is known of one model."""
     model, limit = facts.model, facts.max_length.value
+    unit, its = "characters", [facts.batching.rule]
+    if not facts.requests:
+        shared = f" of {users} models" if users > 1 else ""
+        unit, its = "tokens", [f"tokenizer {facts.tokenizer[:8]}{shared}"]
+        its.append(f"{facts.num_bytes / 1e6:.1f} MB")
     told = (
         f"{len(model.labels.value)} labels",
         model.activation.value,
-        "any length" if limit is None else f"{limit} tokens",
+        "any length" if limit is None else f"{limit} {unit}",
         facts.batching.value.value,
-        f"tokenizer {facts.tokenizer[:8]}" + (f" of {users} models" if users > 1 else ""),
-        f"{facts.num_bytes / 1e6:.1f} MB",
+        *its,
         f"sha256 {facts.digest[:8]}",
         f"says {facts.says} to a probe",
     )

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelf_cli.classifiers.groups import open_groups
-from labelf_cli.config import Config
-from labelf_cli.errors import InputError
+from labelf_cli.config import Config, ServiceModel
+from labelf_cli.errors import ConfigError, InputError
 from labelf_cli.formats import Format
 from labelf_cli.made_up import made_up_texts
 from labelf_cli.run import RunSettings, run
@@ -83,6 +83,13 @@ def bench(settings: BenchSettings, progress: Callable[[str], None]) -> Bench:
     Raises:
         UsageError: the config or the input can't be used.
     """
+    for model in settings.config.models:
+        if isinstance(model, ServiceModel):
+            raise ConfigError(
+                "a service answers, which measuring would ask again and again",
+                where=f"model '{model.name}'",
+                todo="Choose others with --model",
+            )
     with _inputs(settings) as inputs, tempfile.TemporaryDirectory(prefix="labelf-") as folder:
         base = RunSettings(
             config=settings.config,

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from labelf_cli.chunk import TEXT, Chunk
-from labelf_cli.classifiers.interface import Batching, Because, Model
+from labelf_cli.classifiers.interface import Batching, Because, Model, Service
 from labelf_cli.columns import ColumnGroup, Columns
-from labelf_cli.config import AnyModel, Config
+from labelf_cli.config import AnyModel, Config, LlmConfig
 from labelf_cli.errors import LabelfError, RunError
 from labelf_cli.formats import Format, Layout
 from labelf_cli.labeller import Labeller
@@ -19,6 +20,7 @@ from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
 
+MANY_LABELS = 30
 PROBE = "Hello, the bill for my phone is too high this month. Please call me back."
 _OTHER = re.compile(r"\b(none|other|others|unknown|misc|övrigt|annat)\b", re.IGNORECASE)
 
@@ -57,6 +59,7 @@ class Facts:
         tokenizer: digest of its tokenizer.
         batching: whether scores move with the batch, and so how texts share a call.
         says: its best label for the probe text, and that label's score.
+        requests: that a service was sent for it; none for a model that runs here.
     """
 
     model: Model
@@ -66,6 +69,7 @@ class Facts:
     tokenizer: str
     batching: Because[Batching]
     says: str
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Check:
     Attributes:
         facts: of each model that answers.
         runs: names of the models that one run of a graph answers.
+        requests: names of the models that one request to a service answers.
         columns: names of the output's columns; of those that are added, without inputs.
         faults: why a run would fail; empty if it would not.
         advice: what might be meant otherwise.
@@ -82,6 +87,7 @@ class Check:
 
     facts: tuple[Facts, ...]
     runs: tuple[tuple[str, ...], ...]
+    requests: tuple[tuple[str, ...], ...]
     columns: tuple[str, ...]
     faults: tuple[str, ...]
     advice: tuple[str, ...]
@@ -108,14 +114,14 @@ def check(settings: CheckSettings) -> Check:
         else:
             advice += advise(facts[-1].model)
     advice += _without_none([its.model for its in facts], settings.config)
-    runs: tuple[tuple[str, ...], ...] = ()
-    columns: tuple[str, ...] = ()
+    advice += _with_many_labels(settings.config)
+    plan = _Plan()
     if not faults:
         try:
-            runs, columns = _plan(settings, schema, names)
+            plan = _plan(settings, schema, names)
         except LabelfError as error:
             faults.append(str(error))
-    return Check(tuple(facts), runs, columns, tuple(faults), tuple(advice))
+    return Check(tuple(facts), plan.runs, plan.requests, plan.columns, tuple(faults), tuple(advice))
 
 
 def _open(settings: CheckSettings) -> Inputs:
@@ -155,6 +161,7 @@ def _facts(config: AnyModel, text: str) -> Facts:
             group.tokenizer.digest,
             batching,
             _best(labeller.models[0], answers),
+            answers.spent.requests,
         )
 
 
@@ -166,16 +173,28 @@ def _best(model: Model, answers: Answers) -> str:
     return label if np.isnan(score) else f"{label} {score:.3f}"
 
 
-def _plan(
-    settings: CheckSettings, schema: pa.Schema, names: tuple[str, ...]
-) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
-    """Which models share a run, and the columns of the output."""
+class _Plan(NamedTuple):
+    """Which models share a run or a request, and the columns of the output."""
+
+    runs: tuple[tuple[str, ...], ...] = ()
+    requests: tuple[tuple[str, ...], ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+def _plan(settings: CheckSettings, schema: pa.Schema, names: tuple[str, ...]) -> _Plan:
     with Labeller.open(settings.config, settings.threads) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
-        runs = tuple(tuple(model.name for model in group.models) for group in labeller.groups)
+        runs, requests = (
+            tuple(
+                tuple(model.name for model in group.models)
+                for group in labeller.groups
+                if isinstance(group, Service) is asks
+            )
+            for asks in (False, True)
+        )
         added = columns.schema(schema, names).names[len(schema) :]
-        return runs, (*names, *added)
+        return _Plan(runs, requests, (*names, *added))
 
 
 def _without_none(models: list[Model], config: Config) -> Iterator[str]:
@@ -195,6 +214,17 @@ def _without_none(models: list[Model], config: Config) -> Iterator[str]:
             f"{', '.join(names)}: every text gets a label; threshold and none_label let a model "
             "say that none fits"
         )
+
+
+def _with_many_labels(config: Config) -> Iterator[str]:
+    """Which questions to a language model have more labels than it tells apart well."""
+    for its in config.models:
+        asked = (isinstance(its, LlmConfig) and (its.label_filter or its.labels)) or ()
+        if len(asked) > MANY_LABELS:
+            yield (
+                f"model '{its.name}': {len(asked)} labels are many for a language model, and each "
+                "request carries them; a first model for their kinds and only_where make them fewer"
+            )
 
 
 def advise(model: Model) -> Iterator[str]:

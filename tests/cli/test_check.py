@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Labelf, WriteModel
+from remote_server import serve
 
 from labelf_cli.config import Config
 from labelf_cli.jobs.check import Check, CheckSettings, check
@@ -134,3 +135,40 @@ def test_a_label_that_a_parent_never_gives_is_a_fault(
 def test_a_model_that_fails_on_a_text_is_a_fault(checked: Callable[..., Check]) -> None:
     found = checked(("a", "b"), {"nan_word": "[UNK]"})
     assert found.faults == ("model 'm': fails on a text (m: the model's answer is not a number)",)
+
+
+def test_models_of_services_are_asked_once_and_that_is_told(labelf: Labelf, tmp_path: Path) -> None:
+    with serve() as remote:
+        remote.labels[42] = ("TV", "Mobile", "none of them")
+        labels = [f"label {n}" for n in range(31)]
+        config = tmp_path / "models.toml"
+        config.write_text(
+            f'[[models]]\nname = "topic"\nkind = "llm"\nbase_url = "{remote.v1}"\n'
+            f'model = "small"\nlabels = {labels}\nnone_label = "none"\nmax_length = 500\n'
+            f'[[models]]\nname = "mood"\nkind = "llm"\nbase_url = "{remote.v1}"\nmodel = "small"\n'
+            'labels = ["angry", "calm"]\nnone_label = "none"\nmax_length = 500\n'
+            f'[[models]]\nname = "product"\nkind = "labelf-api"\nbase_url = "{remote.v2}"\n'
+            "model_id = 42\nmax_predictions = 1\n"
+        )
+        done = labelf("check", "-c", config, CALLS)
+        assert len(remote.posts()) == 3
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("topic: 31 labels, none, 500 characters, so many texts a request, ")
+    assert lines[0].endswith("says none to a probe")
+    assert lines[3] == "2 requests to services a text or chunk: product; topic, mood"
+    assert lines[4].startswith("columns: id, ")
+    assert lines[5] == "this check has sent 3 requests to services"
+    assert lines[6].startswith("advice: model 'topic': 31 labels are many for a language model")
+
+
+def test_a_service_that_refuses_is_a_fault(labelf: Labelf, tmp_path: Path) -> None:
+    with serve() as remote:
+        config = tmp_path / "models.toml"
+        config.write_text(
+            f'[[models]]\nname = "a"\nkind = "labelf-api"\nbase_url = "{remote.v2}"\n'
+            'model_id = 9\nlabels = ["x"]\n'
+        )
+        done = labelf("check", "-c", config)
+    assert done.returncode == 2
+    assert b"404 Not Found: there is no model 9" in done.stderr

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, WriteModel
 
 from labelf_cli.config import Config
-from labelf_cli.errors import InputError
+from labelf_cli.errors import ConfigError, InputError
 from labelf_cli.jobs.bench import BUDGETS, ROUNDS, BenchSettings, bench
 from labelf_cli.spent import PARTS
 
@@ -52,3 +52,10 @@ def test_a_table_without_rows_is_refused(config: Config, tmp_path: Path) -> None
     settings = BenchSettings(config, (str(tmp_path / "none.csv"),), threads=1)
     with pytest.raises(InputError, match="there are no rows in it"):
         bench(settings, lambda _: None)
+
+
+def test_services_are_not_measured() -> None:
+    its = {"kind": "llm", "base_url": "http://127.0.0.1:1/v1", "model": "m", "labels": ["a"]}
+    config = Config.model_validate({"models": [{"name": "asked", **its}]})
+    with pytest.raises(ConfigError, match="model 'asked': a service answers"):
+        bench(BenchSettings(config, (), 1), lambda _: None)
