@@ -117,6 +117,10 @@ class ServiceModel(AnyModel, ServiceKeys):
         """See ``AnyModel.reasons``."""
         if self.base_url is None:
             yield "base_url is missing"
+        for key, labels in (("labels", self.labels), ("label_filter", self.label_filter)):
+            twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
+            if twice:
+                yield f"{key} has {', '.join(twice)} twice"
 
     @property
     def url(self) -> str:

@@ -438,6 +438,14 @@ class TestServices:
                 "token_url, client_id_env, client_secret_env belong together",
             ),
             (LLM, 'base_url is missing; model is missing; kind = "llm" needs labels'),
+            (WHOLE_LLM.replace('labels = ["', 'labels = ["x", "x", "'), "labels has x twice"),
+            (
+                (
+                    f'{API}base_url = "https://a/v2"\nmodel_id = 1\nmax_predictions = 1\n'
+                    'on_long = "window"\nmax_length = 9\n'
+                ),
+                'on_long = "window" has the service read all of a text; max_length is not for it',
+            ),
             (
                 f'{WHOLE_LLM}threshold = 0.5\non_long = "window"\n',
                 (
