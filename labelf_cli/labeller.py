@@ -13,9 +13,9 @@ from typing import Self
 from labelf_cli.answers import GroupAnswers, answer_digests
 from labelf_cli.cache import LogitsCache
 from labelf_cli.chunk import Chunk
-from labelf_cli.classifiers.budget import Budget
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Service
+from labelf_cli.classifiers.remote.budget import Budget
 from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError
 from labelf_cli.hierarchy import Hierarchy

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from labelf_cli.classifiers.budget import Budget
 from labelf_cli.classifiers.encoder import EncoderHeads
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.gliclass import GliClass, is_gliclass
@@ -12,7 +11,8 @@ from labelf_cli.classifiers.hub import on_disk
 from labelf_cli.classifiers.interface import Group
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.classifiers.providers import Providers
-from labelf_cli.classifiers.services import open_services
+from labelf_cli.classifiers.remote.budget import Budget
+from labelf_cli.classifiers.remote.services import open_services
 from labelf_cli.classifiers.text_graph import TextGraph
 from labelf_cli.classifiers.text_pipeline import TextPipeline
 from labelf_cli.classifiers.zero_shot import NliClassifier

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 
-from labelf_cli.classifiers.endpoint import Endpoint, OAuth, secret
+from labelf_cli.classifiers.remote.endpoint import Endpoint, OAuth, secret
 from labelf_cli.errors import ServiceError
 
 Fetch = Callable[[str, dict[str, str], dict[str, str]], Awaitable[object]]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelf_cli.classifiers.confidential import one_line
+from labelf_cli.classifiers.remote.confidential import one_line
 
 TEXT = "My bill of 1,240 kronor is wrong.\nCall me on 070 123 45 67"
 

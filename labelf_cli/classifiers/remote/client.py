@@ -15,12 +15,12 @@ import httpx2
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from labelf_cli.classifiers.budget import Budget, Meter
-from labelf_cli.classifiers.confidential import one_line
-from labelf_cli.classifiers.credentials import Credentials
-from labelf_cli.classifiers.endpoint import Endpoint
-from labelf_cli.classifiers.event_loop import EventLoop
-from labelf_cli.classifiers.retry_after import retry_after
+from labelf_cli.classifiers.remote.budget import Budget, Meter
+from labelf_cli.classifiers.remote.confidential import one_line
+from labelf_cli.classifiers.remote.credentials import Credentials
+from labelf_cli.classifiers.remote.endpoint import Endpoint
+from labelf_cli.classifiers.remote.event_loop import EventLoop
+from labelf_cli.classifiers.remote.retry_after import retry_after
 from labelf_cli.errors import ServiceError
 
 T = TypeVar("T")

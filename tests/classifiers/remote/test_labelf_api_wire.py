@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelf_cli.classifiers.labelf_api_wire import (
+from labelf_cli.classifiers.remote.labelf_api_wire import (
     Setting,
     WrongResultsError,
     body_of,

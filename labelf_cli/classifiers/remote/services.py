@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from labelf_cli.classifiers.budget import Budget
-from labelf_cli.classifiers.endpoint import Endpoint
 from labelf_cli.classifiers.interface import Service
+from labelf_cli.classifiers.remote.budget import Budget
+from labelf_cli.classifiers.remote.endpoint import Endpoint
 from labelf_cli.config import LabelfApiConfig, LlmConfig, ServiceModel
 from labelf_cli.errors import extra
 
@@ -24,9 +24,9 @@ def open_services(models: Sequence[ServiceModel], budget: Budget) -> tuple[Servi
         return ()
     with extra("remote", f"model '{models[0].name}'"):
         # Not everybody asks services.
-        from labelf_cli.classifiers.client import Client  # noqa: PLC0415
-        from labelf_cli.classifiers.labelf_api import LabelfApi  # noqa: PLC0415
-        from labelf_cli.classifiers.llm import LanguageModel, chat_settings  # noqa: PLC0415
+        from labelf_cli.classifiers.remote.client import Client  # noqa: PLC0415
+        from labelf_cli.classifiers.remote.labelf_api import LabelfApi  # noqa: PLC0415
+        from labelf_cli.classifiers.remote.llm import LanguageModel, chat_settings  # noqa: PLC0415
     clients: dict[Endpoint, Client] = {}
     for model in sorted(models, key=lambda model: -model.timeout):
         endpoint = Endpoint.of(model)

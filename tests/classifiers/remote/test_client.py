@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from remote_server import Act, Hang, Remote, Reset, Respond, at_date, in_seconds, serve
 
-from labelf_cli.classifiers.budget import Budget, Meter
-from labelf_cli.classifiers.client import (
+from labelf_cli.classifiers.interface import Stopped
+from labelf_cli.classifiers.remote.budget import Budget, Meter
+from labelf_cli.classifiers.remote.client import (
     MOST_BYTES,
     BadReplyError,
     CallError,
@@ -19,8 +20,7 @@ from labelf_cli.classifiers.client import (
     Patience,
     Request,
 )
-from labelf_cli.classifiers.endpoint import Endpoint, OAuth
-from labelf_cli.classifiers.interface import Stopped
+from labelf_cli.classifiers.remote.endpoint import Endpoint, OAuth
 from labelf_cli.errors import ConfigError, ServiceError
 
 TEXT = "my bill of 1,240 kronor is wrong"

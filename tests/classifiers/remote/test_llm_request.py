@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from remote_server import chat_problems, schema_of
 
-from labelf_cli.classifiers.llm_request import ChatSettings, Dimension, ResponseFormat, keys_of
+from labelf_cli.classifiers.remote.llm_request import (
+    ChatSettings,
+    Dimension,
+    ResponseFormat,
+    keys_of,
+)
 
 TOPIC = Dimension("topic", ("space", "science", "technology", "climate"), "none", multi_label=True)
 MOOD = Dimension("mood", ("angry", "calm"), instructions="Judge the caller, not the agent.")

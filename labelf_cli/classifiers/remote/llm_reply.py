@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labelf_cli.classifiers.llm_request import Dimension
-from labelf_cli.classifiers.log_probabilities import NoProbabilitiesError, SpelledTokens
+from labelf_cli.classifiers.remote.llm_request import Dimension
+from labelf_cli.classifiers.remote.log_probabilities import NoProbabilitiesError, SpelledTokens
 
 _SHOWN = 60
 """Characters of something wrong that a reason quotes."""

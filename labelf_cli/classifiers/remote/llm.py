@@ -5,12 +5,17 @@ from functools import cached_property
 
 import numpy as np
 
-from labelf_cli.classifiers.budget import Meter
-from labelf_cli.classifiers.client import BadReplyError, CallError, Client, Request
 from labelf_cli.classifiers.folder import sha256
 from labelf_cli.classifiers.interface import Because, Model, Reply, Service
-from labelf_cli.classifiers.llm_reply import ChatReply, Given, NoCompletionError, read_reply
-from labelf_cli.classifiers.llm_request import ChatSettings, Dimension, keys_of, system_prompt
+from labelf_cli.classifiers.remote.budget import Meter
+from labelf_cli.classifiers.remote.client import BadReplyError, CallError, Client, Request
+from labelf_cli.classifiers.remote.llm_reply import ChatReply, Given, NoCompletionError, read_reply
+from labelf_cli.classifiers.remote.llm_request import (
+    ChatSettings,
+    Dimension,
+    keys_of,
+    system_prompt,
+)
 from labelf_cli.config import LlmConfig
 from labelf_cli.predictions import Floats
 from labelf_cli.spent import Spent

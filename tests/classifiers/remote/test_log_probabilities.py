@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelf_cli.classifiers.log_probabilities import NoProbabilitiesError, SpelledTokens
+from labelf_cli.classifiers.remote.log_probabilities import NoProbabilitiesError, SpelledTokens
 
 
 def tokens(*pieces: tuple[str | bytes, float]) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ import pytest
 from remote_server import Act, Remote, Reset, Respond, at_date, in_seconds, serve
 
 from labelf_cli.chunk import TEXT, Chunk
-from labelf_cli.classifiers.budget import Budget
-from labelf_cli.classifiers.client import Client, Patience
-from labelf_cli.classifiers.endpoint import Endpoint
 from labelf_cli.classifiers.groups import open_groups
 from labelf_cli.classifiers.interface import Service
-from labelf_cli.classifiers.labelf_api import LabelfApi
+from labelf_cli.classifiers.remote.budget import Budget
+from labelf_cli.classifiers.remote.client import Client, Patience
+from labelf_cli.classifiers.remote.endpoint import Endpoint
+from labelf_cli.classifiers.remote.labelf_api import LabelfApi
 from labelf_cli.config import Config, LabelfApiConfig
 from labelf_cli.errors import ConfigError, ServiceError
 from labelf_cli.labeller import Labeller

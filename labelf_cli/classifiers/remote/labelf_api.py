@@ -5,11 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
-from labelf_cli.classifiers.budget import Meter
-from labelf_cli.classifiers.client import BadReplyError, CallError, Client, Request
 from labelf_cli.classifiers.folder import sha256
 from labelf_cli.classifiers.interface import Because, Model, Reply, Service
-from labelf_cli.classifiers.labelf_api_wire import (
+from labelf_cli.classifiers.remote.budget import Meter
+from labelf_cli.classifiers.remote.client import BadReplyError, CallError, Client, Request
+from labelf_cli.classifiers.remote.labelf_api_wire import (
     PATH,
     Scored,
     Setting,

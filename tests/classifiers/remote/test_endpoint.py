@@ -2,7 +2,7 @@
 
 import pytest
 
-from labelf_cli.classifiers.endpoint import Endpoint, OAuth, secret
+from labelf_cli.classifiers.remote.endpoint import Endpoint, OAuth, secret
 from labelf_cli.errors import ConfigError
 
 OAUTH = OAuth("https://auth.example/token", "ID", "SECRET")

@@ -22,11 +22,11 @@ from remote_server import (
 )
 
 from labelf_cli.chunk import TEXT, Chunk
-from labelf_cli.classifiers.budget import Budget
-from labelf_cli.classifiers.client import Client, Patience
-from labelf_cli.classifiers.endpoint import Endpoint
 from labelf_cli.classifiers.groups import open_groups
-from labelf_cli.classifiers.llm import LanguageModel
+from labelf_cli.classifiers.remote.budget import Budget
+from labelf_cli.classifiers.remote.client import Client, Patience
+from labelf_cli.classifiers.remote.endpoint import Endpoint
+from labelf_cli.classifiers.remote.llm import LanguageModel
 from labelf_cli.config import Config, LlmConfig
 from labelf_cli.errors import ServiceError
 from labelf_cli.labeller import Labeller

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from remote_server import completion
 
-from labelf_cli.classifiers.llm_reply import ChatReply, Given, NoCompletionError, read_reply
-from labelf_cli.classifiers.llm_request import Dimension
+from labelf_cli.classifiers.remote.llm_reply import ChatReply, Given, NoCompletionError, read_reply
+from labelf_cli.classifiers.remote.llm_request import Dimension
 
 TOPIC = Dimension("topic", ("space", "climate"), "none", multi_label=True)
 MOOD = Dimension("mood", ("angry", "calm"))
