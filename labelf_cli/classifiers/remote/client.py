@@ -312,6 +312,8 @@ class _Flight:
 
     def __enter__(self) -> None:
         with self._changed:
+            if self._refusal is not None:
+                self._land()
             self.require_open()
             self._count += 1
 
@@ -326,7 +328,11 @@ class _Flight:
             self._changed.notify_all()
             if isinstance(error, ServiceError):
                 self._refusal = self._refusal or error
-                self._changed.wait_for(lambda: not self._count, self._timeout)
+                self._land()
+
+    def _land(self) -> None:
+        """Wait for the calls that are under way; the lock is held."""
+        self._changed.wait_for(lambda: not self._count, self._timeout)
 
 
 class _InARow:

@@ -1,7 +1,9 @@
 """Models behind a multi-model inference API, over sockets and through the kernel."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,12 @@ def opened(remote: Remote) -> Iterator[Open]:
     """A function that loads models of the service: keys of each."""
     labellers: list[Labeller] = []
 
-    def open_(*models: Keys, budget: Budget | None = None, **common: object) -> Labeller:
+    def open_(
+        *models: Keys,
+        budget: Budget | None = None,
+        cache: Path | None = None,
+        **common: object,
+    ) -> Labeller:
         configs = [
             LabelfApiConfig.model_validate(
                 {"kind": "labelf-api", "name": f"m{number}", "base_url": remote.v2} | common | keys
@@ -50,7 +57,8 @@ def opened(remote: Remote) -> Iterator[Open]:
             for number, keys in enumerate(models)
         ]
         client = Client(Endpoint.of(configs[0]), budget or Budget(), "model 'm0'", QUICK)
-        labellers.append(Labeller([LabelfApi(configs, client)], threads=1).load())
+        labeller = Labeller([LabelfApi(configs, client)], threads=1, cache=cache)
+        labellers.append(labeller.load())
         return labellers[-1]
 
     yield open_
@@ -208,13 +216,22 @@ def test_an_unknown_model_ends_the_run(remote: Remote, opened: Open) -> None:
 
 
 def test_what_is_under_way_is_waited_for_when_the_budget_is_used_up(
-    remote: Remote, opened: Open
+    remote: Remote, opened: Open, tmp_path: Path
 ) -> None:
-    remote.delay = 0.3
-    labeller = opened(PRODUCT, budget=Budget(2))
-    with pytest.raises(ServiceError, match="--max-requests 2 is used up"):
-        classify(labeller, TEXTS)
-    assert sum(remote.answered.values()) == 16
+    texts = [f"TV {n}, {'slow' if 8 <= n < 16 else 'quick'}" for n in range(80)]
+
+    def score(text: str, _: int, label: str) -> float:
+        time.sleep(0.05 if "slow" in text else 0.005)
+        return float(label in text)
+
+    remote.score = score
+    labeller = opened(PRODUCT, budget=Budget(2), concurrency=3, cache=tmp_path / "answers")
+    with pytest.raises(ServiceError, match="--max-requests 2 is used up"), labeller:
+        classify(labeller, texts)
+    assert len(remote.requests) == 2
+    labeller = opened(PRODUCT, budget=Budget(8), cache=tmp_path / "answers")
+    assert classify(labeller, texts).status.tolist() == [Status.OK] * 80
+    assert set(remote.answered.values()) == {1}
 
 
 def test_texts_over_max_length_are_cut_here(remote: Remote, opened: Open) -> None:
