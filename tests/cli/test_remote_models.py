@@ -159,48 +159,41 @@ class TestTheHeadline:
         assert b"6 requests, 600 prompt and 60 completion tokens" in done.stderr
 
 
-def llm_faults() -> list[Act]:
-    """One of each that passes or is asked for once more, and those that stay."""
-    refusal = Respond(200, completion(None, refusal="I will not."))
-    cut = Respond(200, completion('{"topic": ["spa', finish_reason="length"))
-    return [
-        in_seconds(1),
-        at_date(1.5),
-        in_seconds(0, 503),
-        Respond(503),
-        Reset(),
-        Hang(),
-        Respond(200, b"<html>"),
-        Respond(200, {"choices": []}),
-        refusal,
-        cut,
-        Respond(200, completion('{"topic": ["spaceflight"]}')),
-        Respond(200, completion('{"topic": ["space", "space"]}')),
-    ]
+FAULTS: tuple[Act, ...] = (
+    in_seconds(1),
+    at_date(1.5),
+    in_seconds(0, 503),
+    Respond(503),
+    Reset(),
+    Hang(),
+)
+"""One of each that passes."""
 
-
-def api_faults() -> list[Act]:
-    return [
-        in_seconds(1),
-        at_date(1.5),
-        in_seconds(0, 503),
-        Respond(503),
-        Reset(),
-        Hang(),
-        Respond(200, b'{"results": [{'),
-        Respond(200, {"results": []}),
-        Respond(200, {"results": [{"model_id": 42, "predictions": [[]]}]}),
-        Respond(413),
-    ]
+LLM_FAULTS: tuple[Act, ...] = (
+    Respond(200, b"<html>"),
+    Respond(200, {"choices": []}),
+    Respond(200, completion(None, refusal="I will not.")),
+    Respond(200, completion('{"topic": ["spa', finish_reason="length")),
+    Respond(200, completion('{"topic": ["spaceflight"]}')),
+    Respond(200, completion('{"topic": ["space", "space"]}')),
+)
+API_FAULTS: tuple[Act, ...] = (
+    Respond(200, b'{"results": [{'),
+    Respond(200, {"results": []}),
+    Respond(200, {"results": [{"model_id": 42, "predictions": [[]]}]}),
+    Respond(413),
+)
+"""Answers that are asked for once more, or in parts; a second one in a row would fail its texts."""
 
 
 def test_faults_that_pass_cost_no_row_of_a_language_model(
     labelf: Labelf, remote: Remote, tmp_path: Path
 ) -> None:
     texts = [f"climate {n}" for n in range(60)]
-    remote.script.extend(llm_faults())
+    remote.script.extend(FAULTS)
     no = Respond(200, completion(None, refusal="No."))
     remote.by_text = {f"climate {n}": deque([no, no]) for n in (50, 51)}
+    remote.by_text |= {f"climate {n}": deque([act]) for n, act in enumerate(LLM_FAULTS, 40)}
     table, config = write(tmp_path, remote, LLM, texts)
     output = tmp_path / "out.csv"
     done = labelf("classify", table, "-c", config, "-o", output, "--quiet")
@@ -221,7 +214,10 @@ def test_faults_that_pass_cost_no_row_of_the_api(
     labelf: Labelf, remote: Remote, tmp_path: Path
 ) -> None:
     texts = [f"{('Mobile', 'TV')[n % 2]} Calm {n}" for n in range(160)]
-    remote.script.extend(api_faults())
+    remote.script.extend(FAULTS)
+    remote.by_text = {
+        f"Calm {n}": deque([act]) for n, act in zip((100, 112, 128, 136), API_FAULTS, strict=True)
+    }
     remote.labels[42] = ("Mobile", "TV", "Fixed", "Radio")
     remote.score = lambda text, _, label: float(
         label in text if "77" not in text else label == "Radio"
