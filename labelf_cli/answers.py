@@ -163,10 +163,14 @@ class GroupAnswers:
         return places if self.group.stride is None else places[:0], reply.spent
 
     def _take(self, questions: Questions, reply: Reply) -> None:
-        for into, logits in zip(questions.into, reply.logits, strict=True):
-            into[questions.at] = logits
-        for broken, failures in zip(self._broken, reply.failures, strict=False):
-            broken.update((int(questions.places[at]), why) for at, why in failures.items())
+        """Fill in what is said; an answer that is there already, from a cache, stays."""
+        failures = reply.failures or ({},) * len(reply.logits)
+        for into, logits, broken, why in zip(
+            questions.into, reply.logits, self._broken, failures, strict=True
+        ):
+            is_open = np.asarray(np.isnan(into[questions.at]).all(axis=1))
+            into[questions.at[is_open]] = logits[is_open]
+            broken.update((int(questions.places[at]), why[at]) for at in why if is_open[at])
 
     def pool(self) -> Ints:
         """Let the scores of a text be those of its windows, pooled, for all that were asked.

@@ -87,6 +87,14 @@ class Oracle(Service):
         self._barrier.abort()
 
 
+class Fickle(Oracle):
+    """Has no doubts, and ranks the topics the other way round."""
+
+    def ask(self, ids: TokenIds, rows: Ints) -> Reply:
+        (logits, _) = super().ask(ids, rows).logits
+        return Reply((np.where(logits == NOT_GIVEN, NOT_GIVEN, -1 - logits),) * 2)
+
+
 def answers_of(labeller: Labeller, *texts: str | None) -> Answers:
     batch = pa.record_batch({TEXT: pa.array(texts, pa.string())})
     return labeller.submit(Chunk(0, 0, batch)).result()
@@ -209,6 +217,16 @@ class TestWhatServicesSayIsKept:
             answers_of(labeller, "sport", "doubt")
             with closing(sqlite3.connect(tmp_path / "answers.sqlite")) as file:
                 assert file.execute("SELECT count(*) FROM answer").fetchone() == (3,)
+
+    def test_though_another_model_has_to_be_asked(self, tmp_path: Path) -> None:
+        for oracle in (Oracle(), Fickle()):
+            labeller = Labeller([oracle], threads=1)
+            labeller.keep_what_services_say(tmp_path / "answers.sqlite")
+            with labeller.load():
+                answers = answers_of(labeller, "doubt space sport")
+                said = [told(labeller, answers, name) for name in ("first", "second")]
+        assert said == [[["space", "sport"]], [["sport", "space"]]]
+        assert answers.status.tolist() == [Status.OK]
 
     def test_and_nothing_else_is(
         self, write_model: WriteModel, make_config: Callable[..., Config], tmp_path: Path
