@@ -50,7 +50,7 @@ class InputConfig(Settings):
 
 
 class ModelDefaults(Settings):
-    """``[defaults]``: every model key but name, id and path; a model's own value wins."""
+    """``[defaults]``: every model key but name, display_name, id and path; its own value wins."""
 
     kind: Kind = Field(
         "classifier",
@@ -145,6 +145,9 @@ class ModelConfig(ModelDefaults):
 
     name: Name = Field(description="Prefix of the model's output columns.")
     id: Int | None = Field(None, description="The model_id of the HTTP API.")
+    display_name: Name | None = Field(
+        None, description="The model_name of the HTTP API; omitted: the name."
+    )
     path: Path = Field(
         description="Model folder or .onnx file, relative to the config file; or a hub id, "
         "owner/name, where there is no such folder."

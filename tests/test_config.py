@@ -8,13 +8,14 @@ import pytest
 from conftest import ROOT
 from pydantic import ValidationError
 
-from labelf_cli.config import Config, ModelDefaults, hub_id
+from labelf_cli.config import Config, ModelConfig, ModelDefaults, hub_id
 from labelf_cli.config_file import load_config
 from labelf_cli.errors import ConfigError
 
 ONE_MODEL = '[[models]]\nname = "product"\npath = "models/the/product"\n'
 
 DEFAULT_KEYS = ", ".join(ModelDefaults.model_fields)
+MODEL_KEYS = ", ".join(ModelConfig.model_fields)
 
 
 def load(folder: Path, text: str) -> Config:
@@ -52,6 +53,7 @@ def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
 def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
     said: dict[str, object] = {
         "id": 42,
+        "display_name": "Product",
         "kind": "zero-shot",
         "file": "onnx/model_quantized.onnx",
         "max_predictions": 1,
@@ -117,7 +119,7 @@ def test_defaults_hold_for_the_models_that_say_nothing_else(tmp_path: Path) -> N
         ("[defaults]\nlabel = 1\n", "defaults.label", "Did you mean 'labels'?"),
         ("[defaults]\npath = 1\n", "defaults.path", f"There are: {DEFAULT_KEYS}"),
         (f"{ONE_MODEL}treshold = 1\n", "models[0].treshold", "Did you mean 'threshold'?"),
-        (f"{ONE_MODEL}zzz = 1\n", "models[0].zzz", f"There are: {DEFAULT_KEYS}, name, id, path"),
+        (f"{ONE_MODEL}zzz = 1\n", "models[0].zzz", f"There are: {MODEL_KEYS}"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_valid_ones(
