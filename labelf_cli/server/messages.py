@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Incoming(BaseModel):
@@ -17,15 +17,20 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _integral(value: object) -> object:
+    """1.0 is an integer to JSON Schema, and one number in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_integral)]
 Texts = Annotated[tuple[str, ...], Field(min_length=1, description="What is classified.")]
 
 
 class Asked(Incoming):
     """What is asked of one model. It stands in the place of what the config says."""
 
-    max_predictions: int | None = Field(
-        None, ge=1, description="Most labels for a text; omitted: all."
-    )
+    max_predictions: Count | None = Field(None, description="Most labels for a text; omitted: all.")
     label_filter: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
         None, description="Only these labels; scores are not rescaled. Omitted: all."
     )
@@ -39,7 +44,7 @@ class Asked(Incoming):
 class ModelSetting(Asked):
     """One model, and what is asked of it."""
 
-    model_id: int = Field(description="An id from /v2/models.")
+    model_id: Integer = Field(description="An id from /v2/models.")
 
 
 class InferenceRequest(Incoming):
