@@ -38,7 +38,9 @@ class InputConfig(Settings):
 
 
 class ModelDefaults(LocalKeys, LabelfApiKeys, LlmKeys):
-    """``[defaults]``: every key of every kind but name, id and path; a model's own value wins.
+    """``[defaults]``: every key of every kind but name, display_name, id and path.
+
+    A model's own value wins.
 
     A model takes those that its kind has.
     """
@@ -51,6 +53,9 @@ class AnyModel(CommonKeys):
 
     name: Name = Field(description="Prefix of the model's output columns.")
     id: Int | None = Field(None, description="The model_id of the HTTP API.")
+    display_name: Name | None = Field(
+        None, description="The model_name of the HTTP API; omitted: the name."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

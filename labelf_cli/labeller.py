@@ -1,6 +1,5 @@
 """The kernel: chunks in, answers of all models out, on one pool of worker threads."""
 
-import itertools
 import logging
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError
 from labelf_cli.hierarchy import Hierarchy
 from labelf_cli.memo import MEMO_BYTES, Memo
+from labelf_cli.model_keys import OnLong
 from labelf_cli.predictions import Answers
 from labelf_cli.schedule import Workers
 from labelf_cli.work import Kernel, Work
@@ -45,7 +45,7 @@ class Labeller:
     def __init__(
         self,
         groups: Sequence[Group],
-        threads: int,
+        threads: int | Workers,
         order: Sequence[str] = (),
         cache: Path | None = None,
         memo_bytes: int = MEMO_BYTES,
@@ -54,8 +54,8 @@ class Labeller:
 
         Args:
             groups: the models.
-            threads: size of the pool; every call of a model uses one thread. Services have pools
-                of their own.
+            threads: size of the pool; every call of a model uses one thread, and services have
+                pools of their own. Or a pool to share.
             order: names of the models, in the order of the answers; that of the groups if empty.
             cache: file that keeps logits across runs; None for none.
             memo_bytes: about what the answers to the latest texts may take.
@@ -74,7 +74,7 @@ class Labeller:
         self.models: tuple[Model, ...] = tuple(model for _, _, model in self._members)
         self._hierarchy = Hierarchy(self.models)
         self.batching: tuple[Because[Batching], ...] = ()
-        self._workers = Workers(threads)
+        self._workers = Workers(threads) if isinstance(threads, int) else threads
         self._waiting = {
             number: Workers(group.concurrency)
             for number, group in enumerate(self.groups)
@@ -82,7 +82,6 @@ class Labeller:
         }
         self._keeps_all = cache is not None
         self._memo_bytes = memo_bytes
-        self._numbers = itertools.count()
         self._cache = None if cache is None else LogitsCache(cache)
         self._kernel: Kernel | None = None
 
@@ -127,7 +126,11 @@ class Labeller:
             ModelError: a graph can't be loaded or does not answer as its files say.
             OutputError: the cache can't be used.
         """
-        self.batching = self._workers.call(lambda: tuple(map(_load, self.groups)))
+        return self._use(self._workers.call(lambda: tuple(map(_load, self.groups))))
+
+    def _use(self, batching: tuple[Because[Batching], ...]) -> Self:
+        """Take the groups as loaded."""
+        self.batching = batching
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
         self._kernel = Kernel(
             self.groups,
@@ -147,6 +150,27 @@ class Labeller:
         if self._cache is None or not (self._keeps_all or number in self._waiting):
             return ()
         return tuple(map(self._cache.model, answer_digests(self.groups[number])))
+
+    def part(self, names: Sequence[str], on_long: OnLong | None, memo_bytes: int) -> Self:
+        """Some of the models that run here, on the same pool and the same graphs, all loaded.
+
+        It is not to be closed, and answers until this one is.
+
+        Args:
+            names: of the models, in the order of the answers.
+            on_long: what becomes of a text over ``max_length``; None: what the config says.
+            memo_bytes: about what the answers to its latest texts may take.
+
+        Raises:
+            ConfigError: windows share more tokens than they have.
+        """
+        number_of = {model.name: number for number, _, model in self._members}
+        numbers = tuple(dict.fromkeys(number_of[name] for name in names))
+        groups = [self.groups[number] for number in numbers]
+        if on_long is not None:
+            groups = [group.reading(on_long) for group in groups]
+        its = type(self)(groups, self._workers, names, memo_bytes=memo_bytes)
+        return its._use(tuple(self.batching[number] for number in numbers))
 
     def __enter__(self) -> Self:
         return self
@@ -185,7 +209,7 @@ class Labeller:
     def submit(self, chunk: Chunk) -> "Future[Answers]":
         """Classify a chunk on the pool."""
         assert self._kernel is not None, "load it first"
-        return Work(self._kernel, next(self._numbers), chunk.texts).start()
+        return Work(self._kernel, next(self._workers.numbers), chunk.texts).start()
 
     def label(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answers]]:
         """Classify chunks, several of them in flight; yield them in their order.

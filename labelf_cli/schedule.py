@@ -101,12 +101,15 @@ class Workers:
     """A pool of threads, one a core, whose free worker always takes the most urgent step.
 
     A step never waits for another; what it makes possible, it submits.
+
+    Attributes:
+        numbers: of the chunks that come, for the urgency of their steps.
     """
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="labelf")
         self._waiting: list[tuple[Urgency, int, Callable[[], None], Callable[[], None]]] = []
-        self._count = itertools.count()
+        self._count, self.numbers = itertools.count(), itertools.count()
         self._lock = Lock()
 
     def submit(

@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from onnx import ModelProto, TensorProto, helper
+from starlette.testclient import TestClient
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
 from labelf_cli.config import Config
 from labelf_cli.graphs.build import build_model
+from labelf_cli.server.serving import open_api
+from labelf_cli.server.settings import Limits, ServeSettings
 from labelf_cli.sources.rejects import BadRows, Reject
 from labelf_cli.training.bag import to_onnx
 from labelf_cli.training.head import EncoderHead
@@ -352,6 +356,35 @@ def make_config() -> Callable[..., Config]:
         return Config.model_validate({"models": list(models), **sections})
 
     return make
+
+
+LIMITS = Limits()
+
+
+class Serve(Protocol):
+    """Makes a client of the HTTP API; see ``serve``."""
+
+    def __call__(
+        self, *models: dict[str, Any], limits: Limits = ..., tokens: tuple[str, ...] = ...
+    ) -> TestClient: ...
+
+
+@pytest.fixture
+def serve(make_config: Callable[..., Config]) -> Iterator[Serve]:
+    """A function that makes a client of the HTTP API over models, given as entries of a config.
+
+    The API runs in this process, and no port is bound.
+    """
+    with ExitStack() as opened:
+
+        def make(
+            *models: dict[str, Any], limits: Limits = LIMITS, tokens: tuple[str, ...] = ()
+        ) -> TestClient:
+            settings_ = ServeSettings(make_config(*models), 2, tokens=tokens, limits=limits)
+            api = opened.enter_context(open_api(settings_))
+            return TestClient(api.app, raise_server_exceptions=False)
+
+        yield make
 
 
 class Labelf(Protocol):

@@ -53,6 +53,7 @@ def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
 def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
     said: dict[str, object] = {
         "id": 42,
+        "display_name": "Product",
         "kind": "zero-shot",
         "file": "onnx/model_quantized.onnx",
         "max_predictions": 1,

@@ -240,10 +240,16 @@ class EncoderHeads(Group):
         self._heads = tuple(_Head(config, self.encoder) for config in configs)
         graph = self.encoder.graph
         self.tokenizer, self.template = graph.tokenizer, graph.template
-        self.max_length, self.stride = graph.max_length, graph.stride(first, self.template)
+        self._first, self.max_length = first, graph.max_length
+        self.stride = self.window_stride if first.on_long == "window" else None
         self.num_bytes = graph.folder.num_bytes + sum(h.folder.num_bytes for h in self._heads)
         self.token_budget = first.token_budget or graph.folder.tuning.token_budget
         self.models: tuple[Model, ...] = tuple(head.model for head in self._heads)
+
+    @property
+    def window_stride(self) -> int | None:
+        """See ``Group.window_stride``."""
+        return self.encoder.graph.stride(self._first, self.template)
 
     @property
     def explained(self) -> dict[str, Because[str]]:

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, NamedTuple, Self, TypeVar
 
@@ -130,6 +131,28 @@ class Group(ABC):
     num_bytes: int
     token_budget: int
     stride: int | None = None
+
+    @property
+    def window_stride(self) -> int | None:
+        """Tokens that windows share where texts are answered by windows; None where none is long.
+
+        Raises:
+            ConfigError: a window has no more tokens than it shares.
+        """
+        return None
+
+    def reading(self, on_long: OnLong) -> Self:
+        """The same models over the same graphs, with another end for texts over ``max_length``.
+
+        It answers once ``load`` of either has been called.
+
+        Raises:
+            ConfigError: a window has no more tokens than it shares.
+        """
+        other = copy(self)
+        other.models = tuple(replace(model, on_long=on_long) for model in self.models)
+        other.stride = self.window_stride if on_long == "window" else None
+        return other
 
     @property
     @abstractmethod

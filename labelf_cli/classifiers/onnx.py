@@ -48,13 +48,16 @@ class OnnxClassifier(Group):
         if self._pair is not None:
             self._graph.pair_with(self._pair)
         self.tokenizer, self.template = self._graph.tokenizer, self._graph.template
-        self.max_length, self.stride = (
-            self._graph.max_length,
-            self._graph.stride(first, self.template),
-        )
+        self._first, self.max_length = first, self._graph.max_length
+        self.stride = self.window_stride if first.on_long == "window" else None
         self.num_bytes = self._folder.num_bytes
         self.token_budget = first.token_budget or self._folder.tuning.token_budget
         self.models = tuple(self._folder.model(c, lambda: self._num_labels) for c in configs)
+
+    @property
+    def window_stride(self) -> int | None:
+        """See ``Group.window_stride``."""
+        return self._graph.stride(self._first, self.template)
 
     @property
     def is_cut(self) -> bool:

@@ -132,7 +132,7 @@ class TextGraph:
         return all(one.run(call).tobytes() == other.run(call).tobytes() for call in calls)
 
     def stride(self, config: ModelConfig, template: Template) -> int | None:
-        """Tokens that windows of a text share; None where a config does not ask for windows.
+        """Tokens that windows of a text share; None where no text is too long.
 
         Args:
             config: of the model.
@@ -142,7 +142,7 @@ class TextGraph:
             ConfigError: a window has no more tokens than it shares.
         """
         limit = self.max_length.value
-        if config.on_long != "window" or limit is None:
+        if limit is None:
             return None
         room = limit - template.num_special
         stride = min(_STRIDE, room // 4) if config.stride is None else config.stride

@@ -42,7 +42,7 @@ class ZeroShot(Group):
         Raises:
             ConfigError: a label that is not among the labels is named.
         """
-        first = configs[0]
+        first = self._first = configs[0]
         assert first.labels is not None
         self.labels = Because(first.labels, "labels in the config")
         self._graph = graph
@@ -52,6 +52,11 @@ class ZeroShot(Group):
         self.models = tuple(
             Model.of(config, self.labels, self._activation(config)) for config in configs
         )
+
+    @property
+    def window_stride(self) -> int | None:
+        """See ``Group.window_stride``."""
+        return self._graph.stride(self._first, self.template)
 
     @property
     def explained(self) -> dict[str, Because[str]]:
@@ -88,7 +93,7 @@ class ZeroShot(Group):
                 where=f"model '{config.name}', max_length",
                 todo="Choose a larger one, or say it in fewer words",
             )
-        self.stride = self._graph.stride(config, self.template)
+        self.stride = self.window_stride if config.on_long == "window" else None
 
     def run(self, ids: TokenIds, rows: Ints, template: Template) -> Floats:
         """What the graph makes of some texts in one call, [n × …] float32."""

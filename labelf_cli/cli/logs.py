@@ -35,6 +35,16 @@ def log_to_stderr(log_format: LogFormat, verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(message)s", handlers=[_handler(log_format)])
 
 
+def log_requests(log_format: LogFormat, *, quiet: bool) -> None:
+    """Send the log of a server to stderr, one line a request; ``quiet`` leaves it to warnings."""
+    handler = logging.StreamHandler() if log_format is LogFormat.TEXT else _handler(log_format)
+    logging.basicConfig(
+        level="WARNING" if quiet else "INFO",
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=[handler],
+    )
+
+
 def _handler(log_format: LogFormat) -> logging.Handler:
     if log_format is LogFormat.JSON:
         return _JsonHandler(sys.stderr)
@@ -45,8 +55,9 @@ def _handler(log_format: LogFormat) -> logging.Handler:
 
 
 class _JsonHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes ``log_line`` for each record."""
+    """Writes ``log_line`` for each record, with its ``fields`` where it has any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        return log_line(record.levelname.lower(), record.getMessage())
+        fields: dict[str, object] = getattr(record, "fields", {})
+        return log_line(record.levelname.lower(), record.getMessage(), **fields)

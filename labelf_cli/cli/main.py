@@ -16,6 +16,7 @@ from labelf_cli.cli.logs import say
 from labelf_cli.cli.models import models
 from labelf_cli.cli.optimize import optimize
 from labelf_cli.cli.schema import schema
+from labelf_cli.cli.serve import serve
 from labelf_cli.cli.signals import catch_signals, received
 from labelf_cli.cli.train import train
 from labelf_cli.errors import LabelfError
@@ -71,6 +72,7 @@ app.command()(bench)
 app.command()(models)
 app.command()(optimize)
 app.command()(schema)
+app.command()(serve)
 app.command()(train)
 
 

@@ -9,17 +9,21 @@ second signal, is ended at once; what is durable by then can be gone on with.
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 GRACE_SECONDS = 1.7
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _received: list[int] = []
 
 
 def catch_signals() -> None:
     """Let SIGINT and SIGTERM end the command."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in _SIGNALS:
         signal.signal(signum, _stop)
 
 
@@ -32,6 +36,27 @@ def raise_if_stopped() -> None:
     """Raise what a library may have dropped."""
     if _received:
         _raise(_received[0])
+
+
+@contextmanager
+def signals_call(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal within the block call something that ends it in order, in its own time.
+
+    A second one ends the command at once.
+    """
+
+    def on_signal(signum: int, _: FrameType | None) -> None:
+        if _received:
+            os._exit(128 + signum)
+        _received.append(signum)
+        stop()
+
+    before = {signum: signal.signal(signum, on_signal) for signum in _SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _stop(signum: int, _: FrameType | None) -> None:
