@@ -34,8 +34,10 @@ def calls(group: Group, batching: Batching, lengths: Ints) -> Iterator[Ints]:
     if not isinstance(group, Service):
         yield from micro_batches(lengths, batching, group.token_budget)
         return
-    for start in range(0, len(lengths), group.texts_per_call):
-        yield np.arange(start, min(start + group.texts_per_call, len(lengths)))
+    # Of similar length: a service, too, may pad what comes together.
+    order = np.argsort(-lengths, kind="stable")
+    for start in range(0, len(order), group.texts_per_call):
+        yield order[start : start + group.texts_per_call]
 
 
 def micro_batches(lengths: Ints, batching: Batching, budget: int) -> Iterator[Ints]:

@@ -216,7 +216,7 @@ def test_faults_that_pass_cost_no_row_of_the_api(
     texts = [f"{('Mobile', 'TV')[n % 2]} Calm {n}" for n in range(160)]
     remote.script.extend(FAULTS)
     remote.by_text = {
-        f"Calm {n}": deque([act]) for n, act in zip((100, 112, 128, 136), API_FAULTS, strict=True)
+        f"Calm {n}": deque([act]) for n, act in zip((100, 118, 128, 144), API_FAULTS, strict=True)
     }
     remote.labels[42] = ("Mobile", "TV", "Fixed", "Radio")
     remote.score = lambda text, _, label: float(
