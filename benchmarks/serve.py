@@ -1,13 +1,16 @@
-"""Latency of ``labelf serve``: several models in one request, against each alone.
+"""Latency of ``labelf serve``, and throughput of a table that is classified through it.
 
     python -m benchmarks.serve
 
-All ratios are medians over rounds in which both sides are measured one after the other, through
-one server on two cores. Every request has a new text. Run ``benchmarks.make_models`` first.
+Several models in one request are measured against each alone, and ``labelf classify`` with ``kind =
+"labelf-api"`` against the same models in its own process. All ratios are medians over rounds in
+which both sides are measured one after the other, through a server on two cores. Every request has
+a new text. Run ``benchmarks.make_models`` first.
 """
 
 import argparse
 import itertools
+import json
 import re
 import statistics
 import subprocess
@@ -40,23 +43,50 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     paths = sorted(MODELS.iterdir())
     ids = tuple(range(1, len(paths) + 1))
+    through = [throughput(paths[:1]) for _ in range(min(rounds, 3))]
+    tell("rows a second through a server, to those without", "0.8 or more", through)
     with serving(paths) as client:
         for words in WORDS:
             latency = Latency(client, words)
             latency(ids)  # the first calls are slower
             four = [latency(ids) / (sum(latency((n,)) for n in ids) / CORES) for _ in range(rounds)]
-            tell(f"four models, to their sum over the cores, {words} words", 1.1, four)
+            tell(f"four models, to their sum over the cores, {words} words", "at most 1.1", four)
             two = [latency(ids[:2]) / latency(ids[:1]) for _ in range(rounds)]
-            tell(f"two equal models to one, {words} words", 1.3, two)
+            tell(f"two equal models to one, {words} words", "at most 1.3", two)
 
 
-def tell(name: str, limit: float, ratios: Sequence[float]) -> None:
+def tell(name: str, limit: str, ratios: Sequence[float]) -> None:
     """Print a ratio."""
     print(
         f"{name}: {statistics.median(ratios):.3f} times "
-        f"({min(ratios):.3f} to {max(ratios):.3f}; at most {limit})",
+        f"({min(ratios):.3f} to {max(ratios):.3f}; {limit})",
         flush=True,
     )
+
+
+def throughput(paths: Sequence[Path]) -> float:
+    """Of a table through a server that has seen no text yet, as a share of that without one."""
+    with TemporaryDirectory() as folder, serving(paths) as client:
+        models = [
+            f'[[models]]\nname = "m{number}"\nmax_predictions = 1\n'
+            for number, _ in enumerate(paths, 1)
+        ]
+        here, there = Path(folder) / "here.toml", Path(folder) / "there.toml"
+        here.write_text("".join(f'{m}path = "{p}"\n' for m, p in zip(models, paths, strict=True)))
+        service = f'[defaults]\nkind = "labelf-api"\nbase_url = "{client.base_url}/v2"\n'
+        asked = (f"{m}model_id = {number}\n" for number, m in enumerate(models, 1))
+        there.write_text(service + "".join(asked))
+        return rows_a_second(there) / rows_a_second(here)
+
+
+def rows_a_second(config: Path) -> float:
+    """Of ``labelf classify`` over the short texts, loading aside."""
+    report, output = config.with_suffix(".json"), config.with_suffix(".csv")
+    command = [sys.executable, "-m", "labelf_cli", "classify", str(WORK / "short.csv"), "--quiet"]
+    options = ["--config", str(config), "--report", str(report), "--output", str(output)]
+    subprocess.run([*command, *options, "--threads", str(CORES)], check=True)
+    its = json.loads(report.read_text())
+    return float(its["rows"] / (its["seconds"] - its["loading_seconds"]))
 
 
 class Latency:

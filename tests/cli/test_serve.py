@@ -70,6 +70,49 @@ def test_curl_gets_what_classify_says_to_the_bit(tmp_path: Path, labelf: Labelf)
         ]
 
 
+REMOTE = """
+[defaults]
+kind = "labelf-api"
+base_url = "{url}/v2"
+token_env = "LABELF_TEST_TOKEN"
+
+[[models]]
+name = "product"
+model_id = 42
+max_predictions = 1
+
+[[models]]
+name = "issue_type"
+model_id = 87
+max_predictions = 2
+
+[[models]]
+name = "root_cause"
+model_id = 156
+max_predictions = 3
+
+[[models]]
+name = "sentiment"
+model_id = 201
+labels = ["Angry", "Frustrated", "Neutral", "Satisfied", "Worried"]
+label_filter = ["Frustrated", "Angry", "Neutral", "Satisfied"]
+"""
+
+
+@pytest.mark.parametrize("layout", ["wide", "nested", "long"])
+def test_a_config_that_asks_the_server_gives_the_table_of_the_models_themselves(
+    layout: str, tmp_path: Path, labelf: Labelf
+) -> None:
+    command = ("classify", ROOT / "sample_data" / "calls.csv", "--layout", layout, "--config")
+    here = labelf(*command, CONFIG, "--quiet")
+    with served(CONFIG, token=TOKEN) as server:
+        config = tmp_path / "remote.toml"
+        config.write_text(REMOTE.format(url=server.url))
+        there = labelf(*command, config, "--quiet", env={"LABELF_TEST_TOKEN": TOKEN})
+    assert (here.returncode, there.returncode, there.stderr) == (0, 0, b"")
+    assert there.stdout == here.stdout
+
+
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
     """A config of a model that never answers "angry"."""
