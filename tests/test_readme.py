@@ -1,5 +1,6 @@
 """The README is true: its commands run, its config loads, its tables name what there is."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from served import served
+from typer.main import get_command
 
+from labelf_cli.cli.main import app
 from labelf_cli.config import Config, LabelfApiConfig, LlmConfig, ModelConfig
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +64,34 @@ def test_every_key_of_a_service_has_its_line() -> None:
     named = re.findall(r"^\| `(\w+)` \|", section[: section.index("\n\n")], re.MULTILINE)
     keys = {*LabelfApiConfig.model_fields, *LlmConfig.model_fields} - {*ModelConfig.model_fields}
     assert set(named) == keys
+
+
+def test_what_curl_is_shown_to_get_is_what_it_gets() -> None:
+    section = README[README.index("## Serve it") : README.index("## Pay once")]
+    (command,) = re.findall(r"```sh\n(curl .*?)```", section, re.DOTALL)
+    (shown,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    with served(ROOT / "configs" / "models.toml") as server:
+        asked = command.replace("http://127.0.0.1:8000", server.url)
+        done = subprocess.run(["bash", "-c", asked], capture_output=True, timeout=60, check=True)
+
+    def read(text: str | bytes) -> object:
+        """Other processors might give another last bit."""
+        return json.loads(text, parse_float=lambda number: round(float(number), 5))
+
+    assert read(done.stdout) == read(shown)
+
+
+def test_every_option_of_serve_has_its_line() -> None:
+    section = README[README.index("| option | |") :]
+    named = re.findall(r"`(--[a-z-]+)`", section[: section.index("\n\n")])
+    told_elsewhere = {"--config", "--model", "--threads", "--quiet", "--log-format"}
+    options = {
+        option
+        for parameter in get_command(app).commands["serve"].params  # type: ignore[attr-defined]
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert set(named) == options - told_elsewhere
 
 
 def test_the_first_two_commands_set_everything_up() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -35,8 +36,6 @@ from labelf_cli.server.settings import Limits
 from labelf_cli.server.tokens import Tokens
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-_METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 class _ModelId(Convertor[int]):
@@ -203,7 +202,7 @@ class Api:
         return JSONResponse(Health(status="ready").model_dump())
 
     async def _show_metrics(self, _: Request) -> Response:
-        return Response(self._metrics.render(), headers={"Content-Type": _METRICS_TYPE})
+        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _show_document(self, _: Request) -> Response:
         return JSONResponse(self._document)

@@ -108,6 +108,14 @@ def test_a_missing_extra_names_the_line_that_installs_it() -> None:
     assert done.stderr.endswith(". Run: pip install 'labelf-cli[train]'\n")
 
 
+def test_so_does_a_missing_web_server() -> None:
+    done = run_without("uvicorn", "serve", "--config", "models.toml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: this command needs uvicorn. Run: pip install 'labelf-cli[serve]'\n"
+    )
+
+
 def test_so_does_a_missing_client_of_the_hub(tmp_path: Path) -> None:
     config = tmp_path / "models.toml"
     config.write_text('[[models]]\nname = "m"\npath = "owner/name"\n')
