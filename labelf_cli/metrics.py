@@ -17,6 +17,7 @@ from sklearn.metrics import (
     log_loss,
     multilabel_confusion_matrix,
     precision_recall_fscore_support,
+    precision_score,
 )
 
 Booleans = npt.NDArray[np.bool_]
@@ -95,6 +96,7 @@ class Figures:
             just the gold ones (subset accuracy).
         macro_f1: mean over the labels that are gold or answered somewhere; "no answer" is none.
         micro_f1: of all labels together.
+        precision: of all labels together, the share of answers that are right.
         coverage: share with an accepted prediction.
         covered_accuracy: accuracy among them; None where there are none.
         log_loss, calibration_error: see the functions; None where not all scores are known.
@@ -109,6 +111,7 @@ class Figures:
     accuracy: float
     macro_f1: float
     micro_f1: float
+    precision: float
     coverage: float
     covered_accuracy: float | None
     log_loss: float | None
@@ -148,6 +151,7 @@ def figures(judged: Judged, resamples: int = RESAMPLES) -> Figures:
         accuracy=float(accuracy_score(gold, answers)),
         macro_f1=_f1(gold, answers, present, "macro"),
         micro_f1=_f1(gold, answers, present, "micro"),
+        precision=_precision(gold, answers, present),
         coverage=float(judged.covered.mean()),
         covered_accuracy=float(right[judged.covered].mean()) if judged.covered.any() else None,
         log_loss=loss(judged),
@@ -175,6 +179,13 @@ def _f1(gold: npt.NDArray[Any], answers: npt.NDArray[Any], labels: Ints, average
     if not len(labels):
         return 0.0
     return float(f1_score(gold, answers, labels=labels, average=average, zero_division=0))
+
+
+def _precision(gold: npt.NDArray[Any], answers: npt.NDArray[Any], labels: Ints) -> float:
+    if not len(labels):
+        return 0.0
+    options = {"labels": labels, "average": "micro", "zero_division": 0}
+    return float(precision_score(gold, answers, **options))
 
 
 def _per_label(judged: Judged, present: Ints) -> Iterator[LabelFigures]:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sk
 
-from labelf_cli.metrics import Judged, expected_calibration_error, figures, intervals, resampled
+from labelf_cli.metrics import (
+    Booleans,
+    Judged,
+    expected_calibration_error,
+    figures,
+    intervals,
+    resampled,
+)
 
 NAMES = ("a", "b", "c", "d")
 SCORED = 3
@@ -24,12 +31,14 @@ def single(draw: st.DrawFn) -> Judged:
     rows = draw(st.integers(1, 30))
     gold = draw(hnp.arrays(np.int64, rows, elements=st.integers(0, 3)))
     answers = draw(hnp.arrays(np.int64, rows, elements=st.integers(-1, 3)))
-    covered = np.asarray((answers >= 0) & draw(hnp.arrays(np.bool_, rows)))
     weights = draw(hnp.arrays(np.float32, (rows, SCORED), elements=st.floats(0, 1, width=32)))
     scores = (weights + np.float32(0.01)) / (weights + np.float32(0.01)).sum(axis=1, keepdims=True)
     scores[draw(hnp.arrays(np.bool_, rows))] = np.nan
     eye = np.vstack([np.eye(4, dtype=bool), np.zeros((1, 4), bool)])
-    return Judged(NAMES, eye[gold], eye[answers], covered, scores.astype(np.float32), False)
+    answered = eye[answers]
+    covered: Booleans = draw(hnp.arrays(np.bool_, rows))
+    covered &= answered.any(axis=1)
+    return Judged(NAMES, eye[gold], answered, covered, scores.astype(np.float32), False)
 
 
 @st.composite
@@ -39,7 +48,8 @@ def several(draw: st.DrawFn) -> Judged:
     gold, answers = (draw(hnp.arrays(np.bool_, (rows, 4))) for _ in range(2))
     scores = draw(hnp.arrays(np.float32, (rows, SCORED), elements=st.floats(0, 1, width=32)))
     scores[draw(hnp.arrays(np.bool_, rows))] = np.nan
-    return Judged(NAMES, gold, answers, answers.any(axis=1), scores, True)
+    covered: Booleans = answers.any(axis=1)
+    return Judged(NAMES, gold, answers, covered, scores, True)
 
 
 def names_of(chosen: np.ndarray) -> list[str]:
@@ -61,6 +71,7 @@ def test_figures_of_one_label_are_those_of_scikit_learn(judged: Judged) -> None:
     assert same(found.accuracy, sk.accuracy_score(gold, answers))
     assert same(found.macro_f1, sk.f1_score(gold, answers, average="macro", **options))
     assert same(found.micro_f1, sk.f1_score(gold, answers, average="micro", **options))
+    assert same(found.precision, sk.precision_score(gold, answers, average="micro", **options))
     columns = sk.precision_recall_fscore_support(gold, answers, **options)
     for its, name, *values in zip(found.per_label, present, *columns, strict=True):
         assert its.label == name
@@ -99,6 +110,7 @@ def test_figures_of_several_labels_are_those_of_scikit_learn(judged: Judged) -> 
     options: dict[str, Any] = {"labels": present, "zero_division": 0}
     assert same(found.macro_f1, sk.f1_score(gold, answers, average="macro", **options))
     assert same(found.micro_f1, sk.f1_score(gold, answers, average="micro", **options))
+    assert same(found.precision, sk.precision_score(gold, answers, average="micro", **options))
     columns = sk.precision_recall_fscore_support(gold, answers, **options)
     for its, place, *values in zip(found.per_label, present, *columns, strict=True):
         assert its.label == NAMES[place]

@@ -19,6 +19,7 @@ from labelf_cli.cli.optimize import optimize
 from labelf_cli.cli.schema import schema
 from labelf_cli.cli.signals import catch_signals, received
 from labelf_cli.cli.train import train
+from labelf_cli.cli.tune import tune
 from labelf_cli.errors import LabelfError
 
 
@@ -74,6 +75,7 @@ app.command()(models)
 app.command()(optimize)
 app.command()(schema)
 app.command()(train)
+app.command()(tune)
 
 
 def _show_version(asked: bool) -> None:
