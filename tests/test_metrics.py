@@ -48,7 +48,7 @@ def several(draw: st.DrawFn) -> Judged:
     gold, answers = (draw(hnp.arrays(np.bool_, (rows, 4))) for _ in range(2))
     scores = draw(hnp.arrays(np.float32, (rows, SCORED), elements=st.floats(0, 1, width=32)))
     scores[draw(hnp.arrays(np.bool_, rows))] = np.nan
-    covered: Booleans = answers.any(axis=1)
+    covered = np.asarray(answers.any(axis=1), np.bool_)
     return Judged(NAMES, gold, answers, covered, scores, True)
 
 

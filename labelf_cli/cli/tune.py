@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labelf_cli.choices import Part
 from labelf_cli.cli.options import ConfigFile, Gold, GoldSeparator, TextColumn, Threads
 from labelf_cli.errors import extra
 from labelf_cli.formats import Format
-from labelf_cli.parts import Part
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import WORDS, WriteModel
 
+from labelf_cli.choices import Part
 from labelf_cli.chunk import text_chunks
 from labelf_cli.config import Config
 from labelf_cli.config_file import load_config
@@ -18,7 +19,6 @@ from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.jobs.tune import Tuned, TuneSettings, tune
 from labelf_cli.labelled import LabelledTable
 from labelf_cli.labeller import Labeller
-from labelf_cli.parts import Part
 from labelf_cli.predictions import Floats
 
 LABELS = ("yes", "no", "maybe")
