@@ -12,6 +12,7 @@ from labelf_cli import __version__
 from labelf_cli.cli.bench import bench
 from labelf_cli.cli.check import check
 from labelf_cli.cli.classify import classify
+from labelf_cli.cli.diff import diff
 from labelf_cli.cli.evaluate import evaluate
 from labelf_cli.cli.logs import say
 from labelf_cli.cli.models import models
@@ -70,6 +71,7 @@ app = typer.Typer(
 app.command()(classify)
 app.command()(check)
 app.command()(bench)
+app.command()(diff)
 app.command()(evaluate)
 app.command()(models)
 app.command()(optimize)
