@@ -4,8 +4,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from labelf_cli.config import Activation
 from labelf_cli.metrics import Booleans, Floats
+from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import activate
 
 _LEAST, _MOST = 0.05, 20.0

@@ -222,8 +222,11 @@ def _scored(judged: Judged) -> tuple[Floats, Booleans] | None:
     """
     if judged.scores is None or not judged.scores.shape[1]:
         return None
-    answered = ~np.isnan(judged.scores).any(axis=1)
+    unknown = np.isnan(judged.scores)
+    answered = ~unknown.any(axis=1)
     scores = judged.scores[answered]
+    if (unknown.any(axis=1) & ~unknown.all(axis=1)).any():
+        return None
     if not len(scores) or scores.min() < 0 or scores.max() > 1:
         return None
     if not judged.multi_label and not np.allclose(scores.sum(axis=1), 1, atol=1e-4):

@@ -80,7 +80,7 @@ def _evaluated(name: str, columns: WideColumns, found: _GoldRows, status: str) -
         answers = [labels or () for labels in several_labels(rows[columns.labels])]
     covered = np.array([bool(label) for label in best])
     none_label = None
-    if columns.score is not None:
+    if columns.score is not None and rows[columns.score].null_count < len(rows):
         has_score = np.asarray(rows[columns.score].is_valid())
         fallback = np.flatnonzero(covered & ~has_score)
         none_label = best[fallback[0]][0] if len(fallback) else None
@@ -121,7 +121,7 @@ def _scores(rows: pa.Table, columns: WideColumns) -> Floats | None:
 def _answered(rows: pa.Table, covered: Booleans, scores: Floats | None, status: str) -> Booleans:
     """Whether a model has an answer for each row, as far as the output tells."""
     if scores is not None:
-        return np.asarray(~np.isnan(scores).any(axis=1))
+        return np.asarray(~np.isnan(scores).all(axis=1))
     if status not in rows.column_names:
         return np.ones(len(rows), bool)
     none = pc.is_in(rows[status].cast(pa.string()), pa.array(_UNANSWERED))

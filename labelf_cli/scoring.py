@@ -1,7 +1,8 @@
 """Scores of models for a labelled table, by the kernel that classifies."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -39,9 +40,20 @@ class Scored:
 
 
 def score(
-    config: Config, threads: int, table: LabelledTable, progress: Callable[[Progress], None]
+    config: Config,
+    threads: int,
+    cache: Path | None,
+    table: LabelledTable,
+    progress: Callable[[Progress], None],
 ) -> list[Scored]:
     """Run the models over the table; those without gold only where others wait for them.
+
+    Args:
+        config: the models.
+        threads: size of the pool.
+        cache: file that keeps logits across runs; None for none.
+        table: texts with gold.
+        progress: told after each chunk.
 
     Raises:
         UsageError: something can't be used.
@@ -53,7 +65,7 @@ def score(
             raise ConfigError(f"no model is named '{name}'", todo=did_you_mean(name, known))
     config = config.only(_needed(config, set(table.gold)))
     source, where = table.open(table.text_columns or config.input.text_column)
-    with Labeller.open(config, threads) as labeller:
+    with Labeller.open(config, threads, cache) as labeller:
         windowed = {
             model.name: group.stride is not None and model.pooling != "first"
             for group in labeller.groups
@@ -130,12 +142,13 @@ def judged(scored: Scored, rules: Rules | None = None) -> Evaluated:
     answers = np.zeros((len(scored.gold), len(rules.labels)), bool)
     row, rank = np.nonzero(labels != NO_LABEL)
     answers[row, labels[row, rank]] = True
+    passed = accept(scored.scores, replace(rules, none_label=None)).labels[:, 0]
     said = Said(
         rules.labels,
         answers,
-        ~np.isnan(accepted.scores[:, 0]),
+        np.asarray(passed != NO_LABEL),
         accepted.answered,
-        scored.scores[:, rules.kept],
+        scored.scores[:, rules.kept] if rules.gives_scores else None,
         _unscored_none_label(rules),
     )
     return judge(scored.model.name, said, scored.gold, scored.ungold, multi_label=rules.multi_label)

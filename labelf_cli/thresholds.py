@@ -86,7 +86,8 @@ def curves(scores: Floats, gold: Booleans, multi_label: bool) -> list[Curve]:
     best = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
     found = []
     for label in range(scores.shape[1]):
-        its = np.flatnonzero(answered if multi_label else answered & (best == label))
+        counts = answered & (scores[:, label] != -np.inf)  # which is a label that was not given
+        its = np.flatnonzero(counts if multi_label else counts & (best == label))
         support = int(gold[:, label].sum())
         found.append(Curve.of(scores[its, label], gold[its, label], support))
     return found

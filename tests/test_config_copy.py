@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from labelf_cli.config import ModelConfig
 from labelf_cli.config_copy import Changes, changed_copy, require_place, write_copy
 from labelf_cli.config_file import load_config
 from labelf_cli.errors import OutputError
@@ -38,6 +39,12 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+def models_of(path: Path) -> list[ModelConfig]:
+    """The models of a config, all of them local."""
+    models = load_config(path).models
+    return [model for model in models if isinstance(model, ModelConfig)]
+
+
 def test_nothing_changes_where_nothing_is_to_change(source: Path) -> None:
     assert changed_copy(source, source.with_name("copy.toml"), {}) == CONFIG
 
@@ -52,7 +59,7 @@ def test_comments_and_order_stay(source: Path) -> None:
     (line,) = [line for line in lines if "# TV is hard" in line]
     assert line.startswith("thresholds = { TV = 0.45")
     source.write_text(text)
-    product, mood, _ = load_config(source).models
+    product, mood, _ = models_of(source)
     assert product.thresholds == {"TV": 0.45, "Mobile.x": 0.2}
     assert (product.calibration_temperature, product.threshold) == (1.5, 0.3)
     assert (mood.calibration_temperature, mood.thresholds) == (0.8, {})
@@ -64,9 +71,9 @@ def test_new_thresholds_stand_one_a_line(source: Path) -> None:
     assert "\ncalibration_temperature = 1.5\n" in text
     assert '[models.thresholds]\n"a b" = 0.25\nc = 0.5\n' in text
     source.write_text(text)
-    names = [model.name for model in load_config(source).models]
+    names = [model.name for model in models_of(source)]
     assert names == ["product", "mood", "hub"]
-    assert load_config(source).models[1].thresholds == {"a b": 0.25, "c": 0.5}
+    assert models_of(source)[1].thresholds == {"a b": 0.25, "c": 0.5}
 
 
 def test_models_in_one_line_are_understood(source: Path) -> None:
@@ -74,7 +81,7 @@ def test_models_in_one_line_are_understood(source: Path) -> None:
     text = changed_copy(source, source.with_name("c.toml"), {"m": Changes(2.0, {"x": 0.5})})
     assert "# short" in text
     source.write_text(text)
-    (model,) = load_config(source).models
+    (model,) = models_of(source)
     assert (model.calibration_temperature, model.thresholds) == (2.0, {"x": 0.5})
 
 
@@ -84,12 +91,12 @@ def test_paths_are_right_from_another_folder(source: Path) -> None:
     target = source.parent / "a" / "b" / "copy.toml"
     target.write_text(changed_copy(source, target, {}))
     assert 'encoder = "../../encoders/mini"   # runs once\n' in target.read_text()
-    for one, other in zip(load_config(source).models, load_config(target).models, strict=True):
+    for one, other in zip(models_of(source), models_of(target), strict=True):
         for path, its in ((one.path, other.path), (one.encoder, other.encoder)):
             assert path is not None
             assert its is not None
             assert path.resolve() == its.resolve()
-    assert load_config(target).models[2].path == Path("owner/name")
+    assert models_of(target)[2].path == Path("owner/name")
 
 
 def test_it_appears_whole_and_replaces_what_was_there(source: Path) -> None:

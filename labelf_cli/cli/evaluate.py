@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import Gold, GoldSeparator, TextColumn, Threads
+from labelf_cli.cli.options import Cache, Gold, GoldSeparator, TextColumn, Threads
 from labelf_cli.errors import extra
 from labelf_cli.formats import Format
 
@@ -50,6 +50,7 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
     ] = False,
+    cache: Cache = None,
     threads: Threads = None,
 ) -> None:
     """Measure models, or answers that are there already, against labels that people gave.
@@ -75,6 +76,7 @@ def evaluate(
         ),
         config=load_config(config) if config else None,
         threads=threads or usable_cores(),
+        cache=cache,
         separator=separator,
         resamples=resamples,
     )

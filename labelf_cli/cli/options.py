@@ -39,3 +39,9 @@ GoldSeparator = Annotated[
         "give several."
     ),
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="SQLite file that keeps what models say, as of labelf classify."
+    ),
+]

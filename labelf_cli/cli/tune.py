@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelf_cli.choices import Part
-from labelf_cli.cli.options import ConfigFile, Gold, GoldSeparator, TextColumn, Threads
+from labelf_cli.cli.options import Cache, ConfigFile, Gold, GoldSeparator, TextColumn, Threads
 from labelf_cli.errors import extra
 from labelf_cli.formats import Format
 
@@ -48,6 +48,7 @@ def tune(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
     ] = False,
+    cache: Cache = None,
     threads: Threads = None,
 ) -> None:
     """Find thresholds and a calibration temperature, and write them into a copy of the config.
@@ -72,6 +73,7 @@ def tune(
         config=config,
         output=output,
         threads=threads or usable_cores(),
+        cache=cache,
         precision=precision,
         parts=tuple(Part) if only is None else (only,),
     )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from labelf_cli.config import Config
@@ -25,6 +26,7 @@ class EvaluateSettings:
         threads: size of the pool.
         separator: between the parts of a column name of an output.
         resamples: for the intervals; 0 for none.
+        cache: file that keeps logits across runs; None for none.
     """
 
     table: LabelledTable
@@ -32,6 +34,7 @@ class EvaluateSettings:
     threads: int
     separator: str = "."
     resamples: int = RESAMPLES
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def evaluate(settings: EvaluateSettings, progress: Callable[[Progress], None]) -
     if settings.config is None:
         found = read_output(settings.table, settings.separator)
     else:
-        scored = score(settings.config, settings.threads, settings.table, progress)
+        scored = score(settings.config, settings.threads, settings.cache, settings.table, progress)
         found = [judged(one) for one in scored]
     return [_measured(one, settings.resamples) for one in found]
 

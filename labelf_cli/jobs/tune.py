@@ -31,6 +31,7 @@ class TuneSettings:
         threads: size of the pool.
         precision: that each label's answers are to reach; None for the best F1.
         parts: what is tuned.
+        cache: file that keeps logits across runs; None for none.
     """
 
     table: LabelledTable
@@ -39,6 +40,7 @@ class TuneSettings:
     threads: int
     precision: float | None = None
     parts: tuple[Part, ...] = tuple(Part)
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def tune(settings: TuneSettings, progress: Callable[[Progress], None]) -> list[T
     if not settings.table.gold:
         raise UsageError("there is nothing to compare with", todo="Say --gold model=column")
     config = load_config(settings.config)
-    scored = score(config, settings.threads, settings.table, progress)
+    scored = score(config, settings.threads, settings.cache, settings.table, progress)
     tuned = [_tune(one, settings) for one in scored]
     changes = {one.name: Changes(one.temperature, one.thresholds) for one in tuned}
     write_copy(changed_copy(settings.config, settings.output, changes), settings.output)
@@ -135,6 +137,8 @@ def _thresholds(
     folds: Folds, heat: Heat, precision: float | None, before: Figures
 ) -> tuple[Thresholds | None, list[str]]:
     """The thresholds, and what there is to say of them."""
+    if not folds.scored.model.rules.gives_scores:
+        return None, ["The thresholds are kept: the model gives no scores."]
     goal = Curve.best_f1 if precision is None else lambda curve: curve.precision(precision)
     thresholds = folds.thresholds(heat, goal)
     after = folds.figures(heat, thresholds)

@@ -213,6 +213,20 @@ def test_an_output_without_scores_or_status_is_read(tmp_path: Path) -> None:
     assert found.figures.coverage == 2 / 3
 
 
+def test_an_output_whose_models_give_no_scores_is_read(tmp_path: Path) -> None:
+    header = ("gold", "m.label", "m.score")
+    output = write(tmp_path / "o.csv", header, ("a", "a", ""), ("b", "", ""), ("b", "b", ""))
+    (found,) = of_output(output, m="gold")
+    assert (found.figures.accuracy, found.figures.coverage) == (2 / 3, 2 / 3)
+
+
+def test_an_output_with_some_scores_has_no_log_loss(tmp_path: Path) -> None:
+    header = ("gold", "m.label", "m.score", "m.score.a", "m.score.b")
+    rows = [("a", "a", "0.9", "0.9", "0.1"), ("a", "b", "0.8", "", "0.8"), ("a", "", "", "", "")]
+    (found,) = of_output(write(tmp_path / "o.csv", header, *rows), m="gold")
+    assert (found.figures.log_loss, found.unanswered) == (None, 1)
+
+
 @needs_shared
 def test_emotions_of_tweets_are_found_as_the_pytorch_original_finds_them(
     make_config: Make,

@@ -12,7 +12,7 @@ from conftest import WORDS, WriteModel
 
 from labelf_cli.choices import Part
 from labelf_cli.chunk import text_chunks
-from labelf_cli.config import Config
+from labelf_cli.config import Config, ModelConfig
 from labelf_cli.config_file import load_config
 from labelf_cli.errors import InputError, OutputError, UsageError
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
@@ -93,7 +93,9 @@ class TestTemperature:
         before, after = tuned.before, tuned.after
         assert (after.log_loss or 9) < (before.log_loss or 0)
         assert (after.calibration_error or 9) < 0.5 * (before.calibration_error or 0)
-        assert load_config(one_label.output).models[0].calibration_temperature == tuned.temperature
+        (model,) = load_config(one_label.output).models
+        assert isinstance(model, ModelConfig)
+        assert model.calibration_temperature == tuned.temperature
 
     def test_is_beside_the_one_that_is_there(self, one_label: Place) -> None:
         alone = one_label.tune(parts=(Part.TEMPERATURE,)).temperature
