@@ -182,7 +182,7 @@ class GroupAnswers:
         while self._windows:
             its = self._windows.pop()
             for model, kept, logits in zip(self.group.models, self.logits, its.logits, strict=True):
-                scores = activate(logits, model.activation.value)
+                scores = activate(logits, model.activation.value, model.temperature)
                 kept[its.places] = _POOLS[model.pooling](scores, its.counts)
             done.append(its.places[~self.broke(its.places)])
         return np.concatenate(done)
@@ -208,7 +208,7 @@ class GroupAnswers:
         """Scores and statuses of the texts by one member, and why the failed ones failed."""
         model, scores = self.group.models[number], self.logits[number].copy()
         if self.group.stride is None:
-            scores = activate(scores, model.activation.value)
+            scores = activate(scores, model.activation.value, model.temperature)
         status = np.zeros(len(scores), np.uint8)
         status[self.is_long] = _status_of_long(model)
         failures = dict(self._broken[number])
@@ -234,7 +234,7 @@ def answer_digests(group: Group) -> tuple[str, ...]:
     if group.stride is None:
         return group.digests
     return tuple(
-        sha256((digest, group.stride, model.activation.value, model.pooling))
+        sha256((digest, group.stride, model.activation.value, model.temperature, model.pooling))
         for digest, model in zip(group.digests, group.models, strict=True)
     )
 

@@ -59,7 +59,12 @@ class Chunk:
 
 
 def with_text(batch: pa.RecordBatch, columns: tuple[str, ...]) -> pa.RecordBatch:
-    """Add the text column: one column as it is, or several joined by a newline, nulls left out."""
+    """Add the text column: one column as it is, or several joined by a newline, nulls left out.
+
+    With no columns, where nothing is classified, it is null.
+    """
+    if not columns:
+        return batch.append_column(TEXT, pa.nulls(batch.num_rows, pa.string()))
     text, *more = (_as_text(batch.column(name)) for name in columns)
     for part in more:
         both = pc.binary_join_element_wise(text, part, _LINE_END)

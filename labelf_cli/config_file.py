@@ -55,12 +55,12 @@ def load_config(path: Path) -> Config:
 def _resolved(model: AnyModel, folder: Path) -> AnyModel:
     if not isinstance(model, ModelConfig):
         return model
-    path = _located(model.path, model.revision, folder)
-    encoder = model.encoder and _located(model.encoder, model.encoder_revision, folder)
+    path = located(model.path, model.revision, folder)
+    encoder = model.encoder and located(model.encoder, model.encoder_revision, folder)
     return model.model_copy(update={"path": path, "encoder": encoder})
 
 
-def _located(path: Path, revision: str | None, folder: Path) -> Path:
+def located(path: Path, revision: str | None, folder: Path) -> Path:
     """Absolute; a hub id is left as it is.
 
     What stands in the config's folder is no hub id. Nor is what is missing from a folder there,

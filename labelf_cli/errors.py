@@ -1,7 +1,7 @@
 """The errors that a user may see, each with the exit code that it ends the run with.
 
 LabelfError                   1   the run failed; what is done is kept
-├── AgreementError            1   what was made is not as good as was asked for
+├── AgreementError            1   what was made, or found, is not as good as was asked for
 ├── RunError                  1   something broke while rows were on their way
 │   ├── BadRowError           1   a row of the input can't be read
 │   ├── ServiceError          1   a remote service refuses to go on, or is not to be asked again
@@ -35,7 +35,7 @@ class LabelfError(Exception):
 
 
 class AgreementError(LabelfError):
-    """What was made is not as good as was asked for; it is thrown away."""
+    """What was made is not as good as was asked for, and thrown away; or too much has changed."""
 
 
 class RunError(LabelfError):

@@ -38,6 +38,7 @@ def of_models(models: Sequence[Model], digests: Sequence[str]) -> dict[str, Any]
             "files": digest,
             "labels": list(model.labels.value),
             "activation": model.activation.value,
+            "calibration temperature": model.temperature,
             "long texts": model.on_long,
             "only where": {name: list(labels) for name, labels in model.only_where.items()},
             "accepts": _plain(vars(model.rules)),

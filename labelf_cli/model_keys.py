@@ -90,6 +90,12 @@ class LocalKeys(CommonKeys):
     activation: Activation | None = Field(
         None, description="From logits to scores; omitted: what the export says."
     )
+    calibration_temperature: Float = Field(
+        1.0,
+        gt=0,
+        description="Logits are divided by it before softmax or sigmoid; over 1, scores are less "
+        "sure. labelf tune finds it.",
+    )
     text_pair: Name | None = Field(
         None,
         description="Of a cross-encoder: the second text that each text is paired with. "

@@ -22,14 +22,15 @@ NO_LABEL = -1
 MULTI_LABEL_THRESHOLD = 0.5
 
 
-def activate(logits: Floats, activation: Activation) -> Floats:
+def activate(logits: Floats, activation: Activation, temperature: float = 1.0) -> Floats:
     """Scores from logits, both [rows × labels] float32.
 
     Computed in float64, so that a score does not depend on where its row stands in the array.
+    Before softmax and sigmoid, logits are divided by the temperature (Guo et al. 2017).
     """
     if activation == "none":
         return logits
-    x = logits.astype(np.float64)
+    x = logits.astype(np.float64) / temperature
     if activation == "sigmoid":
         e = np.exp(-np.abs(x))
         scores = np.where(x >= 0, 1 / (1 + e), e / (1 + e))

@@ -40,6 +40,7 @@ def test_a_name_and_a_path_are_enough(tmp_path: Path) -> None:
     silent = {
         "kind": "classifier",
         "thresholds": {},
+        "calibration_temperature": 1.0,
         "hypothesis_template": "This example is {}.",
         "multi_label": False,
         "on_long": "truncate",
@@ -61,6 +62,7 @@ def test_every_key_of_a_model_is_read(tmp_path: Path) -> None:
         "threshold": 0.5,
         "none_label": "none",
         "activation": "sigmoid",
+        "calibration_temperature": 1.5,
         "labels": ["a", "b"],
         "hypothesis_template": "It is {}.",
         "multi_label": True,
@@ -490,3 +492,9 @@ def test_only_a_model_that_reads_both_texts_is_given_a_pair(tmp_path: Path, key:
     (line,) = refusal(tmp_path, f'{ONE_MODEL}text_pair = "t"\n{key}\n')
     reason = "text_pair is for a model that reads both texts, as a cross-encoder does"
     assert line == f"models[0]: {reason}"
+
+
+@pytest.mark.parametrize("value", ["0", "0.0", "-1.5", '"2"', "inf"])
+def test_a_temperature_is_a_number_over_zero(value: str, tmp_path: Path) -> None:
+    (line,) = refusal(tmp_path, f"{ONE_MODEL}calibration_temperature = {value}")
+    assert line.startswith("models[0].calibration_temperature: Input should be ")

@@ -51,6 +51,17 @@ def test_scores_are_those_of_float64_to_the_last_bit_but_one(
     np.testing.assert_array_max_ulp(scores, expected, maxulp=1)
 
 
+@given(logits=logits_, temperature=st.floats(0.1, 10))
+def test_a_temperature_divides_the_logits(logits: Floats, temperature: float) -> None:
+    both: dict[Activation, Callable[[list[float]], list[float]]]
+    both = {"softmax": naive_softmax, "sigmoid": naive_sigmoid}
+    for activation, naive in both.items():
+        hot = np.clip(logits, -30, 30)
+        expected = [naive([x / temperature for x in row]) for row in hot.tolist()]
+        scores = activate(hot, activation, temperature)
+        np.testing.assert_array_max_ulp(scores, np.array(expected, np.float32), maxulp=1)
+
+
 @pytest.mark.parametrize("activation", activations)
 @given(logits=logits_)
 def test_a_score_has_the_same_bits_wherever_its_row_stands(

@@ -44,8 +44,9 @@ def test_an_example_runs(command: str, tmp_path: Path) -> None:
 
 
 def test_there_are_examples_of_every_command() -> None:
-    commands = {example.split()[1] for example in EXAMPLES}
+    commands = {name for example in EXAMPLES for name in re.findall(r"\blabelf (\w+)", example)}
     assert {"classify", "models", "train", "bench", "optimize"} <= commands
+    assert {"evaluate", "tune", "diff"} <= commands
 
 
 @pytest.mark.parametrize("example", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))

@@ -1,5 +1,6 @@
 """Real models, which stand beside the checkout (see ``../shared/README.md``)."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,10 @@ from labelf_cli.classifiers.interface import Batching
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
+from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.jobs.train import TrainSettings, train
+from labelf_cli.jobs.tune import TuneSettings, tune
+from labelf_cli.labelled import LabelledTable
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
 from labelf_cli.tokens import Tokenizer
@@ -141,10 +145,59 @@ class TestMiniLm:
         settings = TrainSettings(inputs, ("category",), tmp_path / "head", folds=0, encoder=MINILM)
         (card,) = train(settings)
         assert card.rows == 10_003
-        entry = {"name": "m", "path": card.path, "encoder": MINILM}
-        test = pa.csv.read_csv(SHARED / "data/banking77_test.csv")
-        with Labeller.open(Config.model_validate({"models": [entry]}), threads=2) as labeller:
-            answers = classify(labeller.load(), *test["text"].to_pylist())
-            labels = np.array(labeller.models[0].labels.value)
-        found = labels[answers.accepted[0].labels[:, 0]]
-        assert np.mean(found == np.array(test["category"].to_pylist())) >= 0.92
+        assert accuracy({"path": card.path, "encoder": MINILM}) >= 0.92
+
+
+class TestBanking77:
+    """What customers of a bank want: 77 intents, 10,003 texts to learn from, 3,080 to judge by."""
+
+    def test_is_understood_without_an_encoder(self, tmp_path: Path) -> None:
+        """0.894."""
+        inputs = (str(SHARED / "data/banking77_train.csv"),)
+        (card,) = train(TrainSettings(inputs, ("category",), tmp_path / "bag", folds=0))
+        assert accuracy({"path": card.path}) >= 0.88
+
+    @pytest.mark.parametrize(
+        ("labels", "learned", "judged"),
+        [(24, 1500, 1000), pytest.param(77, 10_000, 3000, marks=pytest.mark.long)],
+    )
+    def test_tuned_thresholds_find_more_of_two_intents_at_once(
+        self, labels: int, learned: int, judged: int, tmp_path: Path
+    ) -> None:
+        """Macro F1 on held-out folds: 0.816 before, 0.843 after; 0.734 and 0.758 of all."""
+        write_pairs(SHARED / "data/banking77_train.csv", labels, learned, tmp_path / "train.csv")
+        write_pairs(SHARED / "data/banking77_test.csv", labels, judged, tmp_path / "test.csv")
+        inputs = (str(tmp_path / "train.csv"),)
+        settings = TrainSettings(inputs, ("labels",), tmp_path / "m", folds=0, multi_label=True)
+        train(settings)
+        (tmp_path / "models.toml").write_text('[[models]]\nname = "m"\npath = "m"\n')
+        table = LabelledTable((str(tmp_path / "test.csv"),), {"m": "labels"})
+        files = tmp_path / "models.toml", tmp_path / "tuned.toml"
+        (tuned,) = tune(TuneSettings(table, *files, threads=2), lambda _: None)
+        assert tuned.before.macro_f1 > 0.7
+        assert tuned.after.macro_f1 > tuned.before.macro_f1 + 0.015
+        assert len(tuned.thresholds) == labels
+
+
+def accuracy(model: dict[str, Any]) -> float:
+    """Of a model of Banking77, on its test file."""
+    config = Config.model_validate({"models": [{"name": "m"} | model]})
+    table = LabelledTable((str(SHARED / "data/banking77_test.csv"),), {"m": "category"})
+    (found,) = evaluate(EvaluateSettings(table, config, 2, resamples=0), lambda _: None)
+    assert found.figures.rows == 3080
+    return found.figures.accuracy
+
+
+def write_pairs(table: Path, labels: int, count: int, output: Path) -> None:
+    """Texts that are two texts, with the labels of both; of the first labels alone."""
+    rows = pa.csv.read_csv(table).to_pylist()
+    first = sorted({row["category"] for row in rows})[:labels]
+    rows = [row for row in rows if row["category"] in first]
+    random = np.random.default_rng(0)
+    with output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("text", "labels"))
+        for _ in range(count):
+            one, other = (rows[place] for place in random.choice(len(rows), 2, replace=False))
+            its = sorted({one["category"], other["category"]})
+            writer.writerow((f"{one['text']} {other['text']}", json.dumps(its)))

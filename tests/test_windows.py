@@ -149,6 +149,7 @@ def test_members_of_one_run_may_pool_and_activate_otherwise(
         {"name": "b", "pooling": "max"},
         {"name": "c", "pooling": "first"},
         {"name": "d", "activation": "sigmoid"},
+        {"name": "e", "calibration_temperature": 2.5},
     ]
     entries = [keys | its for its in own]
     texts = make_texts(200)
@@ -188,6 +189,7 @@ def test_a_cache_knows_pooled_scores_by_what_pools_them(
     path, texts = write_model(), make_texts(300)
     keys = {"name": "m", "path": path, "on_long": "window", "max_length": 12}
     own: list[dict[str, Any]] = [{}, {"pooling": "max"}, {"stride": 5}, {"activation": "sigmoid"}]
+    own.append({"calibration_temperature": 2})
     for more in (*own, {"threshold": 0.3}):
         config = make_config(keys | more)
         with Labeller.open(config, 2, tmp_path / "cache") as labeller:

@@ -388,6 +388,7 @@ class TestCache:
             {"threshold": 0.9},
             {"label_filter": ["no"]},
             {"activation": "sigmoid"},
+            {"calibration_temperature": 2.0},
             {"labels": ["x", "y", "z"]},
             {"on_long": "error"},
             {"token_budget": 7},

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 import numpy as np
 
 from labelf_cli.config import AnyModel, ModelConfig
-from labelf_cli.errors import ModelError
+from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.model_keys import Activation, OnLong, Pooling
 from labelf_cli.predictions import Floats, Rules, rules
 from labelf_cli.spent import Spent
@@ -53,6 +53,7 @@ class Model:
         labels: in the order of the logits.
         activation: from logits to scores.
         rules: what becomes of its scores.
+        temperature: logits are divided by it before the activation.
         on_long: what becomes of a text over the maximum length.
         pooling: how the scores of its windows become its score.
         only_where: other models, by name, and the labels of theirs for which it is asked at all.
@@ -63,6 +64,7 @@ class Model:
     labels: Because[tuple[str, ...]]
     activation: Because[Activation]
     rules: Rules
+    temperature: float = 1.0
     on_long: OnLong = "truncate"
     pooling: Pooling = "mean"
     only_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -77,7 +79,8 @@ class Model:
         """What the config makes of a model whose labels and activation are settled.
 
         Raises:
-            ConfigError: it names a label that the model does not have.
+            ConfigError: it names a label that the model does not have, or a temperature that would
+                do nothing.
         """
         multi_label, pooling = config.multi_label, cls.pooling
         if isinstance(config, ModelConfig):
@@ -88,11 +91,25 @@ class Model:
             id=config.id,
             labels=labels,
             activation=activation,
+            temperature=_temperature(config, activation.value),
             rules=rules(config, labels.value, multi_label=multi_label),
             on_long=config.on_long,
             pooling=pooling,
             only_where=config.only_where,
         )
+
+
+def _temperature(config: AnyModel, activation: Activation) -> float:
+    if not isinstance(config, ModelConfig):
+        return 1.0
+    temperature = config.calibration_temperature
+    if activation == "none" and temperature != 1:
+        raise ConfigError(
+            "logits are divided by it before softmax or sigmoid, and this model has neither",
+            where=f"model '{config.name}', calibration_temperature",
+            todo="Leave it out, or name an activation",
+        )
+    return temperature
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from labelf_cli import __version__
 from labelf_cli.cli.bench import bench
 from labelf_cli.cli.check import check
 from labelf_cli.cli.classify import classify
+from labelf_cli.cli.diff import diff
+from labelf_cli.cli.evaluate import evaluate
 from labelf_cli.cli.logs import say
 from labelf_cli.cli.models import models
 from labelf_cli.cli.optimize import optimize
@@ -19,6 +21,7 @@ from labelf_cli.cli.schema import schema
 from labelf_cli.cli.serve import serve
 from labelf_cli.cli.signals import catch_signals, received
 from labelf_cli.cli.train import train
+from labelf_cli.cli.tune import tune
 from labelf_cli.errors import LabelfError
 
 
@@ -69,11 +72,14 @@ app = typer.Typer(
 app.command()(classify)
 app.command()(check)
 app.command()(bench)
+app.command()(diff)
+app.command()(evaluate)
 app.command()(models)
 app.command()(optimize)
 app.command()(schema)
 app.command()(serve)
 app.command()(train)
+app.command()(tune)
 
 
 def _show_version(asked: bool) -> None:

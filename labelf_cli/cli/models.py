@@ -47,6 +47,11 @@ def _long_texts(group: "Group", model: "Model") -> str:
     return f"windows that share {group.stride} tokens, pooled by {model.pooling}"
 
 
+def _temperature(model: "Model") -> tuple[str, str]:
+    """What divides the logits, and why."""
+    return f"{model.temperature:g}", "calibration_temperature in the config"
+
+
 def _asked(model: "Model") -> str:
     """For which texts a model is asked."""
     its = (f"{name} is {' or '.join(labels)}" for name, labels in model.only_where.items())
@@ -66,6 +71,7 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         "id": ("-" if model.id is None else str(model.id), ""),
         f"{len(model.labels.value)} labels": (", ".join(model.labels.value), model.labels.rule),
         "activation": model.activation,
+        **({"temperature": _temperature(model)} if model.temperature != 1 else {}),
         **group.explained,
         "runs in": (batching.value.value, batching.rule),
         "max length": (str(group.max_length.value or "none"), group.max_length.rule),

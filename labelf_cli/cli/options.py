@@ -24,3 +24,24 @@ ModelNames = Annotated[
     list[str] | None,
     typer.Option("--model", metavar="NAME", help="Only this model; give it again for more."),
 ]
+Gold = Annotated[
+    list[str],
+    typer.Option(
+        "--gold",
+        metavar="MODEL=COLUMN",
+        help="Column with the labels that people gave, for a model; again for more models.",
+    ),
+]
+GoldSeparator = Annotated[
+    str,
+    typer.Option(
+        help="Between several labels in one gold cell, where it is no JSON array; of models that "
+        "give several."
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="SQLite file that keeps what models say, as of labelf classify."
+    ),
+]

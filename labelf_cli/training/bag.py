@@ -28,6 +28,7 @@ TOKEN_BUDGET = 8192
 class BagOfSubwords(Recipe):
     """Counts of the pieces of a text, divided by the root of their number."""
 
+    description = "pieces of words and how often they occur, with a tokenizer of its own"
     inverse_regularisation = 30.0
 
     def __init__(self, texts: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ class EncoderHead(Recipe):
         """
         self._encoder = Encoder(path, None, {})
         self._scale = 1.0
+        self.description = f"embeddings of the frozen encoder `{self._encoder.identity[:12]}`"
 
     def features(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """See ``Recipe.features``; of mean square 1, as regularisation counts on.

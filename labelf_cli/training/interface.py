@@ -17,9 +17,11 @@ class Recipe(ABC):
     """From texts to the features of a logistic regression, and from that to a model folder.
 
     Attributes:
+        description: of the features, in words.
         inverse_regularisation: scikit-learn's ``C``, chosen by cross-validation on Banking77.
     """
 
+    description: str
     inverse_regularisation: float
 
     @abstractmethod

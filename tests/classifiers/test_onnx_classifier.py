@@ -408,3 +408,14 @@ def test_onnxruntime_prints_nothing(
     with pytest.raises(Exception, match="out of data bounds"):
         answer(model, [10_000])
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_temperature_that_would_divide_nothing_is_refused(
+    opened: Open, write_model: WriteModel
+) -> None:
+    with pytest.raises(LabelfError) as refusal:
+        opened(write_model(), activation="none", calibration_temperature=2.0)
+    assert str(refusal.value) == (
+        "model 'm', calibration_temperature: logits are divided by it before softmax or sigmoid, "
+        "and this model has neither. Leave it out, or name an activation"
+    )

@@ -57,7 +57,7 @@ def test_every_figure_has_its_rule(labelf: Labelf, write_model: WriteModel, tmp_
         tmp_path,
         'name = "moved"\npath = "models/moved"\nmax_length = 32\nlabels = ["a", "b", "c"]',
         'name = "alone"\npath = "models/alone"\nactivation = "none"',
-        'name = "other"\npath = "models/other"',
+        'name = "other"\npath = "models/other"\ncalibration_temperature = 1.5',
     )
     moved, alone, other = shown(labelf, config).values()
     assert moved["3 labels"] == "a, b, c (labels in the config)"
@@ -72,6 +72,8 @@ def test_every_figure_has_its_rule(labelf: Labelf, write_model: WriteModel, tmp_
     assert other["max length"] == "64 (model_max_length of the tokenizer)"
     assert other["tokenizer"].endswith("(shared with none)")
     assert other["id"] == "-"
+    assert other["temperature"] == "1.5 (calibration_temperature in the config)"
+    assert "temperature" not in moved
 
 
 def test_one_model_may_be_chosen(labelf: Labelf) -> None:

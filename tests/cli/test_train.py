@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 from conftest import Labelf, write_encoder
 
 FILES = [
+    "README.md",
     "config.json",
     "labelf.json",
     "model.onnx",
@@ -16,7 +18,7 @@ FILES = [
     "tokenizer_config.json",
     "training.json",
 ]
-HEAD_FILES = ["config.json", "model.onnx", "training.json"]
+HEAD_FILES = ["README.md", "config.json", "model.onnx", "training.json"]
 
 
 @pytest.fixture
@@ -133,3 +135,17 @@ def test_an_output_that_is_a_file_is_refused(labelf: Labelf, table: Path) -> Non
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode() == "error: m: can't be written (File exists). Choose another -o\n"
     assert (table.parent / "m").read_text() == "mine"
+
+
+def test_the_card_is_dated_by_the_environment(labelf: Labelf, table: Path) -> None:
+    command = ("train", table, "--label-column", "topic", "--holdout", "0.2", "-o", "m")
+    done = labelf(*command, env={**os.environ, "SOURCE_DATE_EPOCH": "1000000000"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    card = (table.parent / "m" / "README.md").read_text("utf-8")
+    assert "| date | 2001-09-09 |" in card
+    assert b"of one held-out part" in done.stdout
+    done = labelf(*command, env={**os.environ, "SOURCE_DATE_EPOCH": "today"})
+    assert (done.returncode, done.stderr.decode()) == (
+        2,
+        "error: SOURCE_DATE_EPOCH: 'today' is no number of seconds. Correct it\n",
+    )

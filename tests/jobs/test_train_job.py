@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,19 @@ from labelf_cli.classifiers.encoder import Embedder, Encoder
 from labelf_cli.classifiers.interface import Batching
 from labelf_cli.config import Config
 from labelf_cli.errors import InputError, ModelError, OutputError
-from labelf_cli.jobs.train import TOLERANCE, Trained, TrainSettings, train
+from labelf_cli.jobs.train import TOLERANCE, TrainSettings, train
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
 from labelf_cli.training.bag import BagOfSubwords
+from labelf_cli.training.card import Trained
 from labelf_cli.training.head import EncoderHead
 
 Row = Sequence[str]
+
+DATE = date(2026, 1, 1)
+RANDOM = np.random.default_rng(0)
+EPOCH = "1767225600"
+"""The same in seconds."""
 
 TOPICS = {
     "Billing": ["bill", "invoice", "amount", "charged", "twice", "refund", "price", "money"],
@@ -60,7 +66,7 @@ def train_on(
     table = folder.with_suffix(".csv")
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
-    return train(TrainSettings((str(table),), labels, folder, texts))
+    return train(TrainSettings((str(table),), labels, folder, texts, min_examples=1, date=DATE))
 
 
 def opened(*folders: Path) -> Labeller:
@@ -146,7 +152,12 @@ class TestFolder:
             options = ("--label-column", "label", "-o", str(tmp_path / seed))
             subprocess.run(
                 [sys.executable, "-m", "labelf_cli", "train", str(table), *options],
-                env={**os.environ, "PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": seed},
+                env={
+                    **os.environ,
+                    "PYTHONHASHSEED": seed,
+                    "OPENBLAS_NUM_THREADS": seed,
+                    "SOURCE_DATE_EPOCH": EPOCH,
+                },
                 check=True,
                 capture_output=True,
                 timeout=60,
@@ -154,6 +165,7 @@ class TestFolder:
         first, second = contents(tmp_path / "1"), contents(tmp_path / "2")
         assert first == second == contents(trained.path)
         described = (
+            "README.md",
             "config.json",
             "labelf.json",
             "tokenizer.json",
@@ -198,7 +210,8 @@ class TestLabelColumns:
     def test_take_a_quoted_empty_field_for_no_label(self, tmp_path: Path) -> None:
         table = tmp_path / "table.csv"
         table.write_text('text,label\nmy tv,TV\nmy bill,Billing\nthe,\nmy,""\n')
-        (card,) = train(TrainSettings((str(table),), ("label",), tmp_path / "m"))
+        settings = TrainSettings((str(table),), ("label",), tmp_path / "m", min_examples=1)
+        (card,) = train(settings)
         assert card.labels == {"Billing": 1, "TV": 1}
 
     def test_with_fewer_than_two_labels_are_refused(self, tmp_path: Path) -> None:
@@ -245,9 +258,10 @@ class TestTexts:
 
 class TestFigures:
     def test_are_kept_in_the_folder_as_they_are_returned(self, trained: Trained) -> None:
-        expected = asdict(trained)
-        del expected["path"]
-        assert json.loads((trained.path / "training.json").read_text()) == expected
+        told = json.loads((trained.path / "training.json").read_text())
+        for key in ("rows", "labels", "problem_type", "data_sha256", "accuracy", "macro_f1"):
+            assert told[key] == getattr(trained, key), key
+        assert (told["folds"], told["held_out"], told["date"]) == (5, 200, "2026-01-01")
 
     def test_count_the_rows_of_each_label(self, trained: Trained) -> None:
         assert trained.rows == 200
@@ -281,6 +295,73 @@ class TestFigures:
         table, folder = trained.path.with_suffix(".csv"), trained.path.with_name("unfolded")
         (card,) = train(TrainSettings((str(table),), ("label",), folder, folds=0))
         assert (card.accuracy, card.macro_f1, card.folds) == (None, None, 0)
+
+
+def several_rows() -> Iterator[tuple[str, str]]:
+    """Made-up texts about one or two topics, or none."""
+    topics = list(rows_of(list(TOPICS), 300))
+    for (one, its), (other, others) in zip(topics[::2], topics[1::2], strict=True):
+        yield f"{one} {other}", ";".join(sorted({its, others}))
+    yield from topics[:50]
+    for _ in range(50):
+        yield " ".join(RANDOM.permutation(COMMON)), "[]"
+
+
+class TestSeveralLabels:
+    """A cell may hold several labels; the head is a sigmoid."""
+
+    @pytest.mark.parametrize("encoded", [False, True], ids=["bag", "head"])
+    def test_are_found_together(self, encoded: bool, tmp_path: Path) -> None:
+        rows = list(several_rows())
+        table = tmp_path / "t.csv"
+        with table.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+        encoder = write_encoder(tmp_path / "encoder") if encoded else None
+        (card,) = train(
+            TrainSettings(
+                (str(table),), ("label",), tmp_path / "m", encoder=encoder, multi_label=True
+            )
+        )
+        assert card.rows == len(rows)
+        assert list(card.labels) == sorted(TOPICS)
+        assert card.held_out is not None
+        entry = {"name": "m", "path": card.path} | ({"encoder": encoder} if encoder else {})
+        with Labeller.open(Config.model_validate({"models": [entry]}), 1) as labeller:
+            (model,) = labeller.models
+            assert model.rules.multi_label
+            assert model.activation.value == "sigmoid"
+        if not encoded:  # the tiny encoder knows none of these words
+            assert (card.macro_f1 or 0) > 0.9
+            texts = [
+                "bill invoice refund money the screen channel remote film",
+                "my please help",
+                "router wifi",
+            ]
+            answers = classify(card.path, texts).accepted[0]
+            labels = sorted(TOPICS)
+            found = [{labels[at] for at in row if at >= 0} for row in answers.labels]
+            assert found == [{"Billing", "TV"}, set(), {"Broadband"}]
+
+    def test_with_too_few_texts_are_refused_before_anything_is_made(self, tmp_path: Path) -> None:
+        table = tmp_path / "t.csv"
+        table.write_text("text,label\n" + "".join(f"text {n},{n % 2}\n" for n in range(9)))
+        with pytest.raises(InputError, match=r"fewer than 5 different texts \(4: 1\)"):
+            train(TrainSettings((str(table),), ("label",), tmp_path / "m", encoder=tmp_path))
+        assert not (tmp_path / "m").exists()
+
+
+class TestHoldout:
+    def test_is_one_part_of_about_that_share(self, trained: Trained) -> None:
+        table, folder = trained.path.with_suffix(".csv"), trained.path.with_name("once")
+        settings = TrainSettings((str(table),), ("label",), folder, holdout=0.25, date=DATE)
+        (card,) = train(settings)
+        assert card.held_out is not None
+        assert (card.folds, card.held_out.figures.rows) == (1, 50)
+        assert (card.accuracy or 0) > 0.9
+
+    def test_changes_nothing_of_the_model(self, trained: Trained) -> None:
+        other = trained.path.with_name("once") / "model.onnx"
+        assert other.read_bytes() == (trained.path / "model.onnx").read_bytes()
 
 
 class TestHeads:
@@ -332,7 +413,7 @@ class TestHeads:
     ) -> None:
         one, two = (contents(self.trained(tmp_path / n, encoder, 0).path) for n in ("a", "b"))
         assert one == two
-        assert sorted(one) == ["config.json", "model.onnx", "training.json"]
+        assert sorted(one) == ["README.md", "config.json", "model.onnx", "training.json"]
 
     def test_are_refused_over_another_encoder(self, tmp_path: Path, encoder: Path) -> None:
         card = self.trained(tmp_path / "head", encoder, folds=0)

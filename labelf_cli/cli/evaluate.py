@@ -1,0 +1,197 @@
+"""``labelf evaluate``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labelf_cli.cli.options import Cache, Gold, GoldSeparator, TextColumn, Threads
+from labelf_cli.errors import extra
+from labelf_cli.formats import Format
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from labelf_cli.jobs.evaluate import Evaluation
+
+_SHOWN_LABELS = 12
+_SHOWN_MISTAKES = 10
+
+
+def evaluate(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Labelled tables; globs, or - for stdin."),
+    ],
+    gold: Gold,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="TOML file that lists the models; without one, INPUT is an output of labelf "
+            "classify in the wide layout, and its answers are measured.",
+        ),
+    ] = None,
+    text_column: TextColumn = None,
+    gold_separator: GoldSeparator = ";",
+    separator: Annotated[
+        str, typer.Option(help="Between the parts of a column name of an output.")
+    ] = ".",
+    input_format: Annotated[
+        Format | None, typer.Option(help="Instead of what the suffix says.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
+    ] = 1000,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
+    ] = False,
+    cache: Cache = None,
+    threads: Threads = None,
+) -> None:
+    """Measure models, or answers that are there already, against labels that people gave.
+
+    What counts is the answer that labelf classify gives, thresholds and all: a row without one is
+    wrong. Rows without a gold label are left out.
+
+    Example: labelf evaluate labelled.csv --config models.toml --gold product=product_gold
+    """
+    from labelf_cli.cli.console import show_progress
+    from labelf_cli.config_file import load_config
+    from labelf_cli.cores import usable_cores
+    from labelf_cli.gold import parse_gold
+
+    with extra("train"):
+        from labelf_cli.jobs import evaluate as job
+        from labelf_cli.labelled import LabelledTable
+
+    columns = parse_gold(gold)
+    settings = job.EvaluateSettings(
+        table=LabelledTable(
+            tuple(inputs), columns, tuple(text_column or ()), input_format, gold_separator
+        ),
+        config=load_config(config) if config else None,
+        threads=threads or usable_cores(),
+        cache=cache,
+        separator=separator,
+        resamples=resamples,
+    )
+    with show_progress(hidden=as_json) as progress:
+        found = job.evaluate(settings, progress)
+    if as_json:
+        models = {one.name: one.as_json() for one in found}
+        print(json.dumps({"models": models}, ensure_ascii=False, indent=2))
+    else:
+        _show(found)
+
+
+def _show(found: "list[Evaluation]") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for one in found:
+        console.print(_summary(one))
+        console.print(_per_label(one))
+        if not one.multi_label:
+            _show_mistakes(one, console)
+        for line in _notes(one):
+            console.print(line, soft_wrap=True, markup=False)
+
+
+def _summary(one: "Evaluation") -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    figures = one.figures
+    names = {
+        "accuracy": "all labels right" if one.multi_label else "accuracy",
+        "macro_f1": "macro F1",
+        "micro_f1": "micro F1",
+        "coverage": "coverage",
+        "covered_accuracy": "accuracy where covered",
+        "log_loss": "log loss",
+        "calibration_error": "calibration error",
+    }
+    title = Text(f"{one.name}, {figures.rows:,} rows")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("figure", justify="right")
+    table.add_column("95% interval", justify="right")
+    for key, name in names.items():
+        value = getattr(figures, key)
+        low_high = figures.intervals.get(key)
+        table.add_row(
+            name,
+            "-" if value is None else f"{value:.4f}",
+            "" if low_high is None else f"{low_high[0]:.4f} to {low_high[1]:.4f}",
+        )
+    return table
+
+
+def _per_label(one: "Evaluation") -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("label", "precision", "recall", "F1", "gold rows", "answered"):
+        table.add_column(heading, justify="left" if heading == "label" else "right")
+    for its in one.figures.per_label:
+        shown = [f"{value:.3f}" for value in (its.precision, its.recall, its.f1)]
+        table.add_row(Text(its.label), *shown, f"{its.support:,}", f"{its.answered:,}")
+    return table
+
+
+def _show_mistakes(one: "Evaluation", console: "Console") -> None:
+    """The confusion matrix; of many labels, the commonest mistakes."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    labels = [its.label for its in one.figures.per_label]
+    counts = one.figures.confusion
+    table = Table(box=SIMPLE_HEAD)
+    if len(labels) <= _SHOWN_LABELS:
+        for heading in ("gold ↓ answer →", *labels, "(none)"):
+            table.add_column(Text(heading), justify="right" if heading in labels else "left")
+        for label, row in zip(labels, counts.tolist(), strict=True):
+            table.add_row(Text(label), *(f"{count:,}" if count else "·" for count in row))
+    else:
+        for heading in ("gold", "answer", "rows"):
+            table.add_column(heading)
+        for gold, answer, count in _mistakes(labels, counts.tolist()):
+            table.add_row(Text(gold), Text(answer), f"{count:,}")
+    console.print(table)
+
+
+def _mistakes(labels: list[str], counts: list[list[int]]) -> list[tuple[str, str, int]]:
+    """The commonest ones: gold label, answer, rows."""
+    answers = [*labels, "(none)"]
+    wrong = [
+        (labels[gold], answers[answer], count)
+        for gold, row in enumerate(counts)
+        for answer, count in enumerate(row)
+        if count and answer != gold
+    ]
+    return sorted(wrong, key=lambda its: -its[2])[:_SHOWN_MISTAKES]
+
+
+def _notes(one: "Evaluation") -> list[str]:
+    """What was left out, and what counts as wrong for another reason than a wrong answer."""
+    notes = []
+    if one.ungold:
+        notes.append(f"{one.ungold:,} rows have no gold label and are left out.")
+    if one.unanswered:
+        notes.append(
+            f"{one.unanswered:,} rows have no answer (failed, blank or not asked) and count as "
+            "wrong."
+        )
+    if one.unknown:
+        named = ", ".join(f"{label} ({rows:,} rows)" for label, rows in one.unknown.most_common())
+        notes.append(f"Gold labels that the model can't give, and that count as wrong: {named}.")
+    return notes

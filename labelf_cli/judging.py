@@ -1,0 +1,77 @@
+"""What a model says of labelled rows, laid beside what people say."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelf_cli.gold import Labels, indicators, unknown
+from labelf_cli.metrics import Booleans, Judged
+from labelf_cli.predictions import Floats
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of rows.
+
+    Attributes:
+        labels: names; first those that a score stands for.
+        answers: which of them were answered, [rows × labels].
+        covered: whether a prediction was accepted, [rows].
+        answered: whether there is an answer, if only that nothing passes, [rows].
+        scores: [rows × the first labels] float32, NaN where there is no answer; None where only
+            some are known.
+        none_label: the answer when nothing passes, if no score stands for it.
+    """
+
+    labels: tuple[str, ...]
+    answers: Booleans
+    covered: Booleans
+    answered: Booleans
+    scores: Floats | None
+    none_label: str | None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is measured of one model, and what is left out of it.
+
+    Attributes:
+        name: of the model.
+        judged: what it says beside what people say.
+        ungold: rows without a gold label, which are left out.
+        unanswered: rows with one, but no answer: failed, blank or not asked. They count as wrong.
+        unknown: rows by gold label that the model can't give. They count as wrong.
+    """
+
+    name: str
+    judged: Judged
+    ungold: int
+    unanswered: int
+    unknown: Counter[str]
+
+
+def judge(
+    name: str, said: Said, gold: Sequence[Labels], ungold: int, *, multi_label: bool
+) -> Evaluated:
+    """Compare answers with gold.
+
+    Args:
+        name: of the model.
+        said: by the model.
+        gold: of the same rows.
+        ungold: how many more rows there were, without gold.
+        multi_label: whether several labels may hold for one text.
+    """
+    answers = said.answers
+    if multi_label and said.none_label is not None:  # it says that no label holds
+        gold = [tuple(one for one in labels if one != said.none_label) for labels in gold]
+        answers = answers & (np.array(said.labels) != said.none_label)
+    strange = unknown(gold, said.labels)
+    labels = (*said.labels, *sorted(strange))
+    answers = np.pad(answers, ((0, 0), (0, len(strange))))
+    compared = Judged(
+        labels, indicators(gold, labels), answers, said.covered, said.scores, multi_label
+    )
+    return Evaluated(name, compared, ungold, int((~said.answered).sum()), strange)

@@ -1,0 +1,55 @@
+"""The columns of a model in an output of the wide layout, found again by their names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labelf_cli.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True)
+class WideColumns:
+    """The columns of one model in a wide output.
+
+    Attributes:
+        label, score: of the best prediction; no score where that column is absent.
+        labels: of all accepted ones; None for a model of one label.
+        scores: of each label, by label; empty where not all are there.
+    """
+
+    label: str
+    score: str | None
+    labels: str | None
+    scores: dict[str, str]
+
+    @classmethod
+    def find(cls, model: str, names: Sequence[str], separator: str, where: str) -> "WideColumns":
+        """Find them by their names.
+
+        Raises:
+            InputError: there is no such model.
+        """
+        label, score, labels = (separator.join((model, part)) for part in _PARTS)
+        if label not in names:
+            raise InputError(
+                f"no column '{label}'",
+                where=where,
+                todo=f"{did_you_mean(label, list(names))} Or run the models with --config; "
+                "of outputs only the wide layout is read",
+            )
+        prefix = score + separator
+        capped = f"{label}_2" in names
+        return cls(
+            label,
+            score if score in names else None,
+            labels if labels in names else None,
+            {} if capped else {n[len(prefix) :]: n for n in names if n.startswith(prefix)},
+        )
+
+    @property
+    def all(self) -> list[str]:
+        """Their names."""
+        one = [name for name in (self.score, self.labels) if name is not None]
+        return [self.label, *one, *self.scores.values()]
+
+
+_PARTS = ("label", "score", "labels")
