@@ -273,3 +273,14 @@ def test_what_is_no_http_is_answered_as_all_errors_are(endless: Path) -> None:
     head, body = reply.split(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert list(json.loads(body)) == ["status", "message", "error_code", "request_id"]
+
+
+def test_what_a_service_answers_for_is_refused(tmp_path: Path, labelf: Labelf) -> None:
+    config = tmp_path / "remote.toml"
+    config.write_text(REMOTE.format(url="http://127.0.0.1:1"))
+    done = labelf("serve", "--config", config, env={"LABELF_TEST_TOKEN": TOKEN})
+    assert (done.returncode, done.stdout) == (2, b"")
+    names = "'product', 'issue_type', 'root_cause', 'sentiment'"
+    assert done.stderr.decode() == (
+        f"error: a service answers for {names}. Serve what runs here: name it with --model\n"
+    )
