@@ -106,6 +106,8 @@ def _tune(scored: Scored, settings: TuneSettings) -> Tuned:
         remarks += remark
     if thresholds is not None:
         after = folds.figures(heat or Heat(), thresholds)
+    elif after.coverage != before.coverage:
+        remarks.append("The thresholds that are kept let other scores pass now: see the coverage.")
     return Tuned(
         name=scored.model.name,
         temperature=None if heat is None else _short(scored.model.temperature * heat.final),

@@ -133,6 +133,14 @@ class TestTemperature:
         assert tuned.remarks == (f"The temperature is kept: {why}.",)
         assert one_label.output.read_text() == one_label.config.read_text()
 
+    def test_under_a_threshold_that_is_kept_is_told_by_the_coverage(self, one_label: Place) -> None:
+        one_label.write_config("threshold = 0.6\n")
+        tuned = one_label.tune(parts=(Part.TEMPERATURE,))
+        assert tuned.after.coverage < tuned.before.coverage
+        assert tuned.remarks == (
+            "The thresholds that are kept let other scores pass now: see the coverage.",
+        )
+
     def test_alone_leaves_thresholds(self, several_labels: Place) -> None:
         tuned = several_labels.tune(parts=(Part.TEMPERATURE,))
         assert not tuned.thresholds
