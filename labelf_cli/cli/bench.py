@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
-from labelf_cli.formats import Format
+from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,9 +20,7 @@ def bench(
     ] = None,
     text_column: TextColumn = None,
     model: ModelNames = None,
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
+    input_format: InputFormat = None,
     threads: Threads = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="About how long one measurement takes.")

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
-from labelf_cli.formats import Format, Layout
+from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
+from labelf_cli.formats import Layout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +22,7 @@ def check(
     ] = None,
     text_column: TextColumn = None,
     model: ModelNames = None,
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
+    input_format: InputFormat = None,
     layout: Annotated[Layout, typer.Option(help="Of the output that is meant.")] = Layout.WIDE,
     separator: Annotated[str, typer.Option(help="Between the parts of a column name.")] = ".",
     threads: Threads = None,

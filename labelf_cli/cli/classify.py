@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from labelf_cli.cli.logs import LogFormat, log_to_stderr
-from labelf_cli.cli.options import ConfigFile, ModelNames, TextColumn, Threads
+from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
 from labelf_cli.formats import Format, Layout
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
@@ -28,9 +28,7 @@ def classify(
     separator: Annotated[
         str, typer.Option(help="Between the parts of a column name; _ suits warehouses.")
     ] = ".",
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
+    input_format: InputFormat = None,
     output_format: Annotated[
         Format | None, typer.Option(help="Instead of what the suffix says.")
     ] = None,

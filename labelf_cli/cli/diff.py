@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import ModelNames
+from labelf_cli.cli.options import AsJson, ModelNames
 from labelf_cli.formats import Format
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def diff(
     input_format: Annotated[
         Format | None, typer.Option(help="Of both, instead of what the suffixes say.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two outputs, of two runs or of two versions of a model: which labels changed.
 

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import Cache, Gold, GoldSeparator, TextColumn, Threads
+from labelf_cli.cli.options import (
+    AsJson,
+    Cache,
+    Gold,
+    GoldSeparator,
+    InputFormat,
+    LabelledTables,
+    TextColumn,
+    Threads,
+)
 from labelf_cli.errors import extra
-from labelf_cli.formats import Format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,10 +29,7 @@ _SHOWN_MISTAKES = 10
 
 
 def evaluate(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Labelled tables; globs, or - for stdin."),
-    ],
+    inputs: LabelledTables,
     gold: Gold,
     config: Annotated[
         Path | None,
@@ -41,15 +46,11 @@ def evaluate(
     separator: Annotated[
         str, typer.Option(help="Between the parts of a column name of an output.")
     ] = ".",
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
+    input_format: InputFormat = None,
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
     ] = 1000,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
-    ] = False,
+    as_json: AsJson = False,
     cache: Cache = None,
     threads: Threads = None,
 ) -> None:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import TextColumn
+from labelf_cli.cli.options import InputFormat, TextColumn
 from labelf_cli.errors import extra
-from labelf_cli.formats import Format
 from labelf_cli.graphs.precision import Precision
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ def optimize(
         ),
     ] = None,
     text_column: TextColumn = None,
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
+    input_format: InputFormat = None,
     limit: Annotated[int, typer.Option(min=1, help="Take only the first texts of them.")] = 2000,
     min_agreement: Annotated[
         float | None,

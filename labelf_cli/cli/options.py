@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from labelf_cli.formats import Format
+
 ConfigFile = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="TOML file that lists the models.")
 ]
@@ -44,4 +46,12 @@ Cache = Annotated[
     typer.Option(
         metavar="FILE", help="SQLite file that keeps what models say, as of labelf classify."
     ),
+]
+InputFormat = Annotated[Format | None, typer.Option(help="Instead of what the suffix says.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
+]
+LabelledTables = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="Labelled tables; globs, or - for stdin."),
 ]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelf_cli.choices import ClassWeight
-from labelf_cli.cli.options import TextColumn
+from labelf_cli.cli.options import InputFormat, LabelledTables, TextColumn
 from labelf_cli.errors import UsageError, extra
-from labelf_cli.formats import Format
 
 if TYPE_CHECKING:
     from datetime import date
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Labelled tables; globs, or - for stdin."),
-    ],
+    inputs: LabelledTables,
     label_column: Annotated[
         list[str],
         typer.Option(metavar="NAME", help="Column with the labels; again for more models."),
@@ -43,9 +39,7 @@ def train(
         ),
     ] = None,
     text_column: TextColumn = None,
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
+    input_format: InputFormat = None,
     folds: Annotated[
         int, typer.Option(min=0, help="Folds of the cross-validation; 0 for none.")
     ] = 5,

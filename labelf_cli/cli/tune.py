@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelf_cli.choices import Part
-from labelf_cli.cli.options import Cache, ConfigFile, Gold, GoldSeparator, TextColumn, Threads
+from labelf_cli.cli.options import (
+    AsJson,
+    Cache,
+    ConfigFile,
+    Gold,
+    GoldSeparator,
+    InputFormat,
+    LabelledTables,
+    TextColumn,
+    Threads,
+)
 from labelf_cli.errors import extra
-from labelf_cli.formats import Format
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,10 +27,7 @@ if TYPE_CHECKING:
 
 
 def tune(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Labelled tables; globs, or - for stdin."),
-    ],
+    inputs: LabelledTables,
     config: ConfigFile,
     gold: Gold,
     output: Annotated[
@@ -42,12 +48,8 @@ def tune(
     ] = None,
     text_column: TextColumn = None,
     gold_separator: GoldSeparator = ";",
-    input_format: Annotated[
-        Format | None, typer.Option(help="Instead of what the suffix says.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
-    ] = False,
+    input_format: InputFormat = None,
+    as_json: AsJson = False,
     cache: Cache = None,
     threads: Threads = None,
 ) -> None:
