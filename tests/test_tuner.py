@@ -26,12 +26,14 @@ class Slow(OnnxClassifier):
     def __init__(self, path: Path, delay: float) -> None:
         super().__init__([ModelConfig(name="m", path=path)], {})
         self._delay = delay
+        self.calls = 0
 
     def load(self) -> Because[Batching]:
         return Because(Batching.ONE_TEXT, "it says so")
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
         time.sleep(self._delay)
+        self.calls += 1
         return super().logits(ids, rows)
 
 
@@ -62,7 +64,7 @@ class TestCourse:
         told: list[str] = []
         speeds = course.race(Slow(path, 0.02), Slow(path, 0.005), 3, "it", told.append)
         assert len(speeds) == 3
-        assert 1.5 < sorted(speeds)[1] < 5
+        assert 1.2 < sorted(speeds)[1] < 6  # 4, but for what others do on the machine
         assert told == [f"measuring it, round {n} of 3" for n in (1, 2, 3)]
 
     def test_a_text_is_computed_each_time(self, write_model: WriteModel) -> None:
@@ -73,13 +75,13 @@ class TestCourse:
     def test_so_many_texts_are_taken_as_the_time_allows(self, write_model: WriteModel) -> None:
         group = Slow(write_model(), 0.002)
         course = Course.of(group, TEXTS, threads=1, seconds=0.2)
-        assert 10 < len(course.texts) < 150
+        assert 1 < len(course.texts) < 150
         assert course.texts == tuple(TEXTS[: len(course.texts)])
 
     def test_a_slow_model_gets_at_least_one(self, write_model: WriteModel) -> None:
         assert len(Course.of(Slow(write_model(), 0.005), TEXTS, 1, 0.001).texts) == 1
 
-    @pytest.mark.parametrize("count", [200, 5])
+    @pytest.mark.parametrize("count", [20, 5])
     def test_all_are_taken_again_and_again_if_they_take_less(
         self, write_model: WriteModel, count: int
     ) -> None:
@@ -87,8 +89,12 @@ class TestCourse:
         course = Course.of(group, TEXTS[:count], 1, seconds=2)
         assert course.texts == tuple(TEXTS[:count])
         assert 1 < course.laps <= 20
-        once = Course(course.texts, 1).seconds(group)
-        assert course.seconds(group) > 0.5 * course.laps * once
+        calls = {}
+        for laps in (1, course.laps):
+            before = group.calls
+            Course(course.texts, 1, laps).seconds(group)
+            calls[laps] = group.calls - before
+        assert calls[course.laps] == course.laps * calls[1] > 0
 
 
 class TestTune:
