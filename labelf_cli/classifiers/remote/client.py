@@ -4,22 +4,31 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Condition, Lock
-from types import TracebackType
 from typing import TypeVar
 
 import httpx2
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from labelf_cli.classifiers.remote.availability import RESUMABLE, Flight, InARow
 from labelf_cli.classifiers.remote.budget import Budget, Meter
 from labelf_cli.classifiers.remote.confidential import one_line
 from labelf_cli.classifiers.remote.credentials import Credentials
 from labelf_cli.classifiers.remote.endpoint import Endpoint
 from labelf_cli.classifiers.remote.event_loop import EventLoop
+from labelf_cli.classifiers.remote.exchange import (
+    Answer,
+    BadReplyError,
+    CallError,
+    Request,
+    bounded,
+    described,
+    error_of,
+    parsed,
+)
 from labelf_cli.classifiers.remote.retry_after import retry_after
 from labelf_cli.errors import ServiceError
 
@@ -28,11 +37,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would tell of every request
 
-MOST_BYTES = 64 << 20
-"""Of an answer."""
-
 _CONNECT_SECONDS = 10.0
-_RESUMABLE = "What is answered is kept; the same command goes on from there"
 _OF_THE_TEXT = ("context_length_exceeded", "string_above_max_length", "content_filter")
 """Error codes of OpenAI's API that only other texts would avoid."""
 
@@ -57,53 +62,12 @@ class Patience:
     failures_in_a_row: int = 10
 
 
-class CallError(Exception):
-    """A call has no usable answer; that is the matter of its texts, not of the run.
-
-    Attributes:
-        reason: why.
-        depends_on_texts: whether a call with fewer texts, or others, may fare better.
-    """
-
-    def __init__(self, reason: str, *, depends_on_texts: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.depends_on_texts = reason, depends_on_texts
-
-
-class BadReplyError(Exception):
-    """An answer is not of the form that was asked for; it is asked for once more."""
-
-
 class _AgainError(Exception):
     """To be asked again, after some seconds if the service said so."""
 
     def __init__(self, reason: str, status: int, after: float | None) -> None:
         super().__init__(reason)
         self.status, self.after = status, after
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked.
-
-    Attributes:
-        method, path: below the base address.
-        body: JSON.
-        texts: that are in it, so that no message shows them.
-    """
-
-    method: str
-    path: str
-    body: Mapping[str, object] | None = None
-    texts: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    reason: str
-    headers: httpx2.Headers
-    content: bytes
 
 
 class Client:
@@ -127,8 +91,8 @@ class Client:
         self.endpoint, self._budget = endpoint, budget
         self._credentials = Credentials.of(endpoint, where)
         self._patience = patience or Patience()
-        self._failures = _InARow(endpoint.base_url, self._patience.failures_in_a_row)
-        self._flight = _Flight(endpoint.timeout)
+        self._failures = InARow(endpoint.base_url, self._patience.failures_in_a_row)
+        self._flight = Flight(endpoint.timeout)
         self._not_before = 0.0
         timeout = httpx2.Timeout(endpoint.timeout, connect=min(_CONNECT_SECONDS, endpoint.timeout))
         limits = httpx2.Limits(max_connections=None)
@@ -164,12 +128,12 @@ class Client:
 
     def _twice(self, request: Request, read: Callable[[object], T], meter: Meter) -> T:
         try:
-            return read(_json(self._loop.run(self._with_retries(request, meter))))
+            return read(parsed(self._loop.run(self._with_retries(request, meter))))
         except BadReplyError as error:
             why = self._line(str(error), request)
             _log.info("%s: %s; asked once more", self.endpoint.base_url, why)
         try:
-            return read(_json(self._loop.run(self._with_retries(request, meter))))
+            return read(parsed(self._loop.run(self._with_retries(request, meter))))
         except BadReplyError as error:
             raise CallError(self._line(str(error), request)) from None
 
@@ -179,7 +143,7 @@ class Client:
 
     # On the event loop.
 
-    async def _with_retries(self, request: Request, meter: Meter) -> _Answer:
+    async def _with_retries(self, request: Request, meter: Meter) -> Answer:
         its = self._patience
         try:
             async for attempt in stamina.retry_context(
@@ -198,8 +162,8 @@ class Client:
                 str(error), depends_on_texts=poison and len(request.texts) > 1
             ) from None
         except httpx2.RequestError as error:
-            self._failures.require_reached(_described(error))
-            raise CallError(_described(error)) from None
+            self._failures.require_reached(described(error))
+            raise CallError(described(error)) from None
         except TimeoutError:
             raise CallError(f"no answer within {self.endpoint.timeout:g} s") from None
         raise AssertionError
@@ -215,7 +179,7 @@ class Client:
             return False
         return isinstance(error, _AgainError | httpx2.RequestError | TimeoutError)
 
-    async def _attempt(self, request: Request, meter: Meter) -> _Answer:
+    async def _attempt(self, request: Request, meter: Meter) -> Answer:
         """One request, or two where the first finds that its token has expired."""
         self._flight.require_open()
         wait = self._not_before - asyncio.get_running_loop().time()
@@ -229,7 +193,7 @@ class Client:
         self._judge(answer, request)
         return answer
 
-    async def _send(self, request: Request, token: str | None, meter: Meter) -> _Answer:
+    async def _send(self, request: Request, token: str | None, meter: Meter) -> Answer:
         headers = {"Accept": "application/json"}
         content = None
         if request.body is not None:
@@ -249,27 +213,27 @@ class Client:
         )
         self._judge(answer, Request("POST", ""), url)
         try:
-            return _json(answer)
+            return parsed(answer)
         except BadReplyError as error:
             raise ServiceError(str(error), where=url) from None
 
-    async def _exchange(self, request: httpx2.Request) -> _Answer:
+    async def _exchange(self, request: httpx2.Request) -> Answer:
         """Send a request and read its answer, in bounded time and memory."""
         async with asyncio.timeout(self.endpoint.timeout):
             # To follow a redirect might show texts and token to somebody else.
             response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
-                content = await _bounded(response.aiter_bytes())
+                content = await bounded(response.aiter_bytes())
             finally:
                 await response.aclose()
-        return _Answer(response.status_code, response.reason_phrase, response.headers, content)
+        return Answer(response.status_code, response.reason_phrase, response.headers, content)
 
-    def _judge(self, answer: _Answer, request: Request, url: str = "") -> None:
+    def _judge(self, answer: Answer, request: Request, url: str = "") -> None:
         """Let what is no answer be asked again, fail its texts, or end the run."""
         if 200 <= answer.status < 300:
             return
         where = url or self.endpoint.base_url
-        code, message = _error_of(answer.content)
+        code, message = error_of(answer.content)
         said = self._line(message, request)
         reason = f"{answer.status} {answer.reason}".strip() + (f": {said}" if said else "")
         if answer.status in {408, 429} or answer.status >= 500:
@@ -282,143 +246,15 @@ class Client:
             raise ServiceError(
                 f"{reason}: it redirects to {moved}", where=where, todo="Name that address instead"
             )
-        raise ServiceError(reason, where=where, todo=_RESUMABLE)
+        raise ServiceError(reason, where=where, todo=RESUMABLE)
 
     def _line(self, message: str, request: Request) -> str:
         return one_line(message, request.texts, self._credentials.secrets)
 
 
-class _Flight:
-    """The calls that are under way.
-
-    Once the service has refused one, no other is sent; the refusal is told when those that have
-    been sent are answered, since they may have been paid for.
-    """
-
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._changed = Condition()
-        self._count = 0
-        self._refusal: ServiceError | None = None
-
-    def require_open(self) -> None:
-        """See that requests may be sent.
-
-        Raises:
-            ServiceError: one has been refused.
-        """
-        if self._refusal is not None:
-            raise self._refusal
-
-    def __enter__(self) -> None:
-        with self._changed:
-            if self._refusal is not None:
-                self._land()
-            self.require_open()
-            self._count += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-            if isinstance(error, ServiceError):
-                self._refusal = self._refusal or error
-                self._land()
-
-    def _land(self) -> None:
-        """Wait for the calls that are under way; the lock is held."""
-        self._changed.wait_for(lambda: not self._count, self._timeout)
-
-
-class _InARow:
-    """Counts the calls that fail without one between them that succeeds."""
-
-    def __init__(self, where: str, most: int) -> None:
-        self._where, self._most = where, most
-        self._lock = Lock()
-        self._count = 0
-        self._is_reached = False
-
-    def clear(self) -> None:
-        """A call has an answer."""
-        with self._lock:
-            self._count, self._is_reached = 0, True
-
-    def add(self, reason: str) -> None:
-        """A call has failed.
-
-        Raises:
-            ServiceError: as have all of the last ones.
-        """
-        with self._lock:
-            self._count += 1
-            down = self._count >= self._most
-        if down:
-            raise ServiceError(
-                f"the last {self._most} calls failed, the last one with: {reason}",
-                where=self._where,
-                todo=_RESUMABLE,
-            )
-
-    def require_reached(self, reason: str) -> None:
-        """There is no connection.
-
-        Raises:
-            ServiceError: there has never been an answer.
-        """
-        with self._lock:
-            if not self._is_reached:
-                raise ServiceError(f"can't be reached ({reason})", where=self._where)
-
-
-async def _bounded(chunks: AsyncIterator[bytes]) -> bytes:
-    parts, size = [], 0
-    async for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise CallError(f"an answer of more than {MOST_BYTES >> 20} MiB")
-    return b"".join(parts)
-
-
-def _json(answer: _Answer) -> object:
-    try:
-        return json.loads(answer.content)
-    except (ValueError, RecursionError):
-        raise BadReplyError(f"{answer.status}, but the answer is no JSON") from None
-
-
-def _error_of(content: bytes) -> tuple[str, str]:
-    """Code and message of an error, in the forms that services give them."""
-    try:
-        error = json.loads(content)
-    except (ValueError, RecursionError):
-        return "", content[:1000].decode(errors="replace")
-    if isinstance(error, dict) and isinstance(error.get("error"), dict):
-        error = error["error"]
-    if not isinstance(error, dict):
-        return "", ""
-    messages = (error.get(key) for key in ("message", "error_description", "detail", "error"))
-    message = next((text for text in messages if isinstance(text, str)), "")
-    return str(error.get("code", "")), message
-
-
-def _described(error: httpx2.RequestError) -> str:
-    """What broke, with the library's name for it where it says nothing else."""
-    if isinstance(error, httpx2.TimeoutException):
-        return "no answer in time"
-    said = one_line(str(error))
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
 def _tell(details: RetryDetails) -> None:
     reason = details.caused_by
-    told = _described(reason) if isinstance(reason, httpx2.RequestError) else str(reason)
+    told = described(reason) if isinstance(reason, httpx2.RequestError) else str(reason)
     _log.info("%s; asked again in %.1f s", told or "no answer in time", details.wait_for)
 
 

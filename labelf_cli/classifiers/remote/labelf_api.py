@@ -8,7 +8,8 @@ import numpy as np
 from labelf_cli.classifiers.folder import sha256
 from labelf_cli.classifiers.interface import Because, Model, Reply, Service
 from labelf_cli.classifiers.remote.budget import Meter
-from labelf_cli.classifiers.remote.client import BadReplyError, CallError, Client, Request
+from labelf_cli.classifiers.remote.client import Client
+from labelf_cli.classifiers.remote.exchange import BadReplyError, CallError, Request
 from labelf_cli.classifiers.remote.labelf_api_wire import (
     PATH,
     Scored,

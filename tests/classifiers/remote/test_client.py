@@ -12,15 +12,9 @@ from remote_server import Act, Hang, Remote, Reset, Respond, at_date, in_seconds
 
 from labelf_cli.classifiers.interface import Stopped
 from labelf_cli.classifiers.remote.budget import Budget, Meter
-from labelf_cli.classifiers.remote.client import (
-    MOST_BYTES,
-    BadReplyError,
-    CallError,
-    Client,
-    Patience,
-    Request,
-)
+from labelf_cli.classifiers.remote.client import Client, Patience
 from labelf_cli.classifiers.remote.endpoint import Endpoint, OAuth
+from labelf_cli.classifiers.remote.exchange import MOST_BYTES, BadReplyError, CallError, Request
 from labelf_cli.errors import ConfigError, ServiceError
 
 TEXT = "my bill of 1,240 kronor is wrong"
