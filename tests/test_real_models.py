@@ -139,6 +139,7 @@ class TestMiniLm:
         with pytest.raises(ModelError, match=r"model_quantized\.onnx"):
             classifier.load()
 
+    @pytest.mark.long
     def test_a_head_over_it_knows_what_customers_of_a_bank_want(self, tmp_path: Path) -> None:
         """Banking77: 0.929 of the test file's 3,080 texts; half a minute, most of it training."""
         inputs = (str(SHARED / "data/banking77_train.csv"),)
@@ -151,6 +152,7 @@ class TestMiniLm:
 class TestBanking77:
     """What customers of a bank want: 77 intents, 10,003 texts to learn from, 3,080 to judge by."""
 
+    @pytest.mark.long
     def test_is_understood_without_an_encoder(self, tmp_path: Path) -> None:
         """0.894."""
         inputs = (str(SHARED / "data/banking77_train.csv"),)

@@ -150,7 +150,7 @@ def test_a_kill_at_any_file_operation_costs_nothing(
 ) -> None:
     disk = CountingDisk()
     run(settings, ignore, disk)
-    every = 1 if output_of(settings).suffix == ".csv" else 3
+    every = 1 if output_of(settings).suffix == ".csv" else 8
     for at in range(1, disk.count + 1, every):
         output_of(settings).write_bytes(OLD)
         process = spawn.Process(target=run_until_killed, args=(settings, at))
@@ -235,7 +235,7 @@ def run_whole(settings: RunSettings) -> None:
     run(settings, ignore)
 
 
-@pytest.mark.parametrize("kills", [25, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.long)])
 def test_kills_at_random_moments_cost_nothing(
     settings: RunSettings,
     spawn: multiprocessing.context.ForkServerContext,

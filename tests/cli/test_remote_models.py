@@ -348,7 +348,7 @@ def test_a_signal_ends_requests_in_flight(
         process.send_signal(signum)
         began = time.monotonic()
         _, stderr = process.communicate(timeout=20)
-        assert time.monotonic() - began < 1.6  # within it the run is ended in order
+        assert time.monotonic() - began < 5  # within it the run is ended in order
     assert process.returncode == exit_code
     assert b"Traceback" not in stderr
 

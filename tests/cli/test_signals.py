@@ -41,7 +41,7 @@ def test_a_signal_ends_a_call_that_never_would(
         process.send_signal(signum)
         began = time.monotonic()
         stdout, stderr = process.communicate(timeout=20)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     assert (process.returncode, stdout) == (exit_code, b"")
     assert b"Traceback" not in stderr
     assert not (tmp_path / "out.csv").exists()

@@ -235,6 +235,7 @@ def test_nothing_is_left_of_an_interrupted_run(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "texts.csv"]
 
 
+@pytest.mark.long
 @needs_shared
 def test_a_real_model_keeps_its_labels_in_a_quarter_of_its_size(tmp_path: Path) -> None:
     made = optimized(

@@ -120,7 +120,7 @@ def test_200_slow_senders_stop_nobody() -> None:
             began = time.monotonic()
             reply = httpx2.post(f"{server.url}/v2/models/42/inference", json=body, timeout=10)
             assert reply.status_code == 200
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
         assert server.resident < 1 << 30
         began = time.monotonic()
         server.process.terminate()
