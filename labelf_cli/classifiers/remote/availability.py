@@ -93,4 +93,8 @@ class InARow:
         """
         with self._lock:
             if not self._is_reached:
-                raise ServiceError(f"can't be reached ({reason})", where=self._where)
+                raise ServiceError(
+                    f"can't be reached ({reason})",
+                    where=self._where,
+                    todo="Check base_url, and that the service is up",
+                )
