@@ -8,7 +8,9 @@ from labelf_cli.metrics import Booleans, Floats
 from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import activate
 
-_LEAST, _MOST = 0.05, 20.0
+LEAST, MOST = 0.05, 20.0
+"""Between these a temperature is looked for; at them, none is the best."""
+
 _SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 
@@ -54,7 +56,7 @@ def fit_temperature(scores: Floats, gold: Booleans, activation: Activation) -> f
     logits, right = logits_of(scores[known], activation), gold[known]
     found = minimize_scalar(
         lambda log: _loss(activate(logits, activation, float(np.exp(log))), right, activation),
-        bounds=(np.log(_LEAST), np.log(_MOST)),
+        bounds=(np.log(LEAST), np.log(MOST)),
         method="bounded",
     )
     return float(f"{np.exp(found.x):.4g}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from labelf_cli.calibration import LEAST, MOST
 from labelf_cli.choices import Part
 from labelf_cli.config_copy import Changes, changed_copy, require_place, write_copy
 from labelf_cli.config_file import load_config
@@ -123,16 +124,18 @@ def _heat(folds: Folds) -> tuple[Heat | None, list[str]]:
     model = folds.scored.model
     why = ""
     if model.activation.value == "none":
-        why = "the model's activation is none"
+        why = "the model's activation is none."
     elif len(model.labels.value) < 2:
-        why = "the model has one label"
+        why = "the model has one label."
     elif folds.scored.is_windowed:
-        why = "scores are pooled from those of windows, behind the temperature"
-    elif (heat := folds.heat()) is not None:
-        return heat, []
+        why = "scores are pooled from those of windows, behind the temperature."
+    elif (heat := folds.heat()) is None:
+        why = "none makes the log loss on held-out folds smaller."
+    elif not 1.01 * LEAST < heat.final < 0.99 * MOST:
+        why = "the best is beyond all bounds. Are these the rows that the model has learned from?"
     else:
-        why = "none makes the log loss on held-out folds smaller"
-    return None, [f"The temperature is kept: {why}."]
+        return heat, []
+    return None, [f"The temperature is kept: {why}"]
 
 
 def _thresholds(

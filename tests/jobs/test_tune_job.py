@@ -117,6 +117,17 @@ class TestTemperature:
         else:
             assert tuned.temperature == pytest.approx(1, rel=0.15)
 
+    def test_of_a_model_that_is_always_right_is_kept(self, one_label: Place) -> None:
+        one_label.write_table([LABELS[best] for best in one_label.logits().argmax(axis=1)])
+        tuned = one_label.tune(parts=(Part.TEMPERATURE,))
+        assert tuned.before.accuracy == 1
+        assert tuned.remarks == (
+            (
+                "The temperature is kept: the best is beyond all bounds. "
+                "Are these the rows that the model has learned from?"
+            ),
+        )
+
     @pytest.mark.parametrize(
         ("keys", "why"),
         [
