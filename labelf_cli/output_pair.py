@@ -16,7 +16,7 @@ from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, require_columns
 from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
-from labelf_cli.wide import WideColumns
+from labelf_cli.wide import WideColumns, score_numbers
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -73,13 +73,6 @@ class Output:
             found.update(zip(here.tolist(), texts, strict=True))
             begin += batch.num_rows
         return found
-
-
-def model_names(output: Output, separator: str) -> list[str]:
-    """The models whose labels and scores stand in an output, in its order."""
-    label, score = f"{separator}label", f"{separator}score"
-    names = (column.removesuffix(label) for column in output.columns if column.endswith(label))
-    return [name for name in names if f"{name}{score}" in output.columns]
 
 
 @dataclass(frozen=True)
@@ -232,16 +225,8 @@ def _scores(side: pa.Table, columns: WideColumns, scored: Sequence[str | None]) 
     for place, label in enumerate(scored):
         column = columns.score if label is None else columns.scores[label]
         assert column is not None  # a model has a score
-        found[:, place] = _numbers(side[column], column)
+        found[:, place] = score_numbers(side[column], column)
     return found
-
-
-def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
-    try:
-        numbers = column.cast(pa.float32())
-    except pa.ArrowInvalid as error:
-        raise InputError(f"not a score ({error})", where=f"column '{name}'") from None
-    return np.asarray(pc.fill_null(numbers, np.nan))
 
 
 def require_keys(output: Output, keys: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from labelf_cli.labelled import LabelledTable, no_gold
 from labelf_cli.metrics import Booleans
 from labelf_cli.predictions import Floats
 from labelf_cli.sources.rejects import FailOnBadRows
-from labelf_cli.wide import WideColumns
+from labelf_cli.wide import WideColumns, score_numbers
 
 _UNANSWERED = ("failed", "empty")
 
@@ -110,11 +110,7 @@ def _scores(rows: pa.Table, columns: WideColumns) -> Floats | None:
         return None
     scores = np.empty((len(rows), len(columns.scores)), np.float32)
     for place, column in enumerate(columns.scores.values()):
-        try:
-            numbers = rows[column].cast(pa.float32())
-        except pa.ArrowInvalid as error:
-            raise InputError(f"not a score ({error})", where=f"column '{column}'") from None
-        scores[:, place] = pc.fill_null(numbers, np.nan)
+        scores[:, place] = score_numbers(rows[column], column)
     return scores
 
 

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+
 from labelf_cli.errors import InputError, did_you_mean
+from labelf_cli.predictions import Floats
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,22 @@ class WideColumns:
 
 
 _PARTS = ("label", "score", "labels")
+
+
+def model_names(columns: Sequence[str], separator: str) -> list[str]:
+    """The models whose labels and scores stand among some columns, in their order."""
+    label, score = f"{separator}label", f"{separator}score"
+    names = (column.removesuffix(label) for column in columns if column.endswith(label))
+    return [name for name in names if f"{name}{score}" in columns]
+
+
+def score_numbers(column: pa.Array | pa.ChunkedArray, name: str) -> Floats:
+    """The scores of a column, [rows] float32, NaN where there is none.
+
+    Raises:
+        InputError: one is no number.
+    """
+    try:
+        return np.asarray(column.cast(pa.float32()))
+    except pa.ArrowException as error:
+        raise InputError(f"not a score ({error})", where=f"column '{name}'") from None

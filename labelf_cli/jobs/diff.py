@@ -17,10 +17,9 @@ from labelf_cli.output_pair import (
     by_key,
     by_position,
     cells,
-    model_names,
     require_keys,
 )
-from labelf_cli.wide import WideColumns
+from labelf_cli.wide import WideColumns, model_names
 
 SHOWN = 10
 
@@ -184,7 +183,7 @@ def _models(
     before: Output, after: Output, settings: DiffSettings
 ) -> tuple[list[str], tuple[str, ...]]:
     """The models that are compared, and those that only one output has."""
-    first, second = (model_names(one, settings.separator) for one in (before, after))
+    first, second = (model_names(one.columns, settings.separator) for one in (before, after))
     both = [name for name in first if name in second]
     for name in settings.models:
         if name not in both:
