@@ -2,9 +2,9 @@
 
     python -m benchmarks.report_page
 
-Wall-clock time and peak resident memory of ``labelf report``, in a process of its own, over a made-up
-output of four models with the scores of all labels, gold for one of them and texts of 20 to 30
-words; with an earlier run beside it, and without.
+Wall-clock time and peak resident memory of ``labelf report``, in a process of its own, over a
+made-up output of four models with the scores of all labels, gold for one of them and texts of 20 to
+30 words; with an earlier run beside it, and without.
 """
 
 import argparse
@@ -41,9 +41,10 @@ def main() -> None:
         page = Path(folder, "report.html")
         for what, options in (("", []), (" and an earlier run", ["--baseline", str(before)])):
             seconds, megabytes = measure(now, page, options)
+            size = page.stat().st_size / 1e6
             print(
                 f"{rows:,} rows{what}: {seconds:.1f} s (at most {MOST_SECONDS}), "
-                f"{megabytes:.0f} MB (at most {MOST_MB}), page of {page.stat().st_size / 1e6:.1f} MB",
+                f"{megabytes:.0f} MB (at most {MOST_MB}), a page of {size:.1f} MB",
                 flush=True,
             )
 

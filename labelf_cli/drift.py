@@ -3,7 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from labelf_cli.predictions import Floats
 from labelf_cli.tallies.answers import AnswerTally
+from labelf_cli.tallies.interface import Ints
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Drift:
             where several labels may hold for one text.
         new, gone: labels that only this run has, or only the earlier one.
         score_before, score_now: mean scores of the best labels; None where there is none.
+        edges_before, histogram_before: see ``AnswerTally.histogram``.
     """
 
     rows_before: int
@@ -40,6 +43,8 @@ class Drift:
     gone: tuple[str, ...]
     score_before: float | None
     score_now: float | None
+    edges_before: Floats
+    histogram_before: Ints
 
     @property
     def score_change(self) -> float | None:
@@ -66,6 +71,7 @@ def drift(before: AnswerTally, now: AnswerTally, *, multi_label: bool) -> Drift:
         tuple(label for label in named[0] if label not in named[1]),
         before.mean_score,
         now.mean_score,
+        *before.histogram,
     )
 
 

@@ -1,14 +1,14 @@
 """An output of ``labelf classify`` in the wide or nested layout, read batch by batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from labelf_cli.chunk import with_text
 from labelf_cli.errors import InputError, did_you_mean
-from labelf_cli.formats import Format
+from labelf_cli.formats import Format, format_of
 from labelf_cli.gold import several_labels
 from labelf_cli.predictions import Floats
 from labelf_cli.sources.interface import ReadOptions, Source, require_columns
@@ -39,6 +39,11 @@ class OutputTable:
     text_columns: tuple[str, ...] = ()
     format: Format | None = None
     separator: str = "."
+
+    def earlier(self, name: str) -> "OutputTable":
+        """Another output, whose models and columns need not be the same."""
+        format_ = None if format_of(name) else self.format
+        return replace(self, inputs=(name,), models=(), text_columns=(), format=format_)
 
     def open(self) -> "OutputRows":
         """Open it.

@@ -49,7 +49,9 @@ class _Pace(ProgressColumn):
 
 
 @contextmanager
-def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
+def show_progress(
+    *, hidden: bool, doing: str = "classifying"
+) -> Iterator[Callable[[Progress], None]]:
     """A progress bar on stderr while the block runs; none off a terminal."""
     console = Console(stderr=True)
     if hidden or not console.is_terminal:
@@ -65,7 +67,7 @@ def show_progress(*, hidden: bool) -> Iterator[Callable[[Progress], None]]:
         transient=True,
     )
     with bar:
-        task = bar.add_task("classifying", total=None)
+        task = bar.add_task(doing, total=None)
 
         def show(at: Progress) -> None:
             raise_if_stopped()

@@ -17,6 +17,7 @@ from labelf_cli.cli.evaluate import evaluate
 from labelf_cli.cli.logs import say
 from labelf_cli.cli.models import models
 from labelf_cli.cli.optimize import optimize
+from labelf_cli.cli.report import report
 from labelf_cli.cli.schema import schema
 from labelf_cli.cli.serve import serve
 from labelf_cli.cli.signals import catch_signals, received
@@ -76,6 +77,7 @@ app.command()(diff)
 app.command()(evaluate)
 app.command()(models)
 app.command()(optimize)
+app.command()(report)
 app.command()(schema)
 app.command()(serve)
 app.command()(train)

@@ -1,12 +1,12 @@
 """The page to try the models: one file, and the policy that lets nothing else run in it."""
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.responses import HTMLResponse, Response
+
+from labelf_cli.page_policy import inline_source
 
 _FILE = Path(__file__).with_name("page.html")
 
@@ -51,5 +51,4 @@ class Page:
 def _hash(html: str, tag: str) -> str:
     """The one element of a kind as a policy names it."""
     (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    return inline_source(content)

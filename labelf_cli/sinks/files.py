@@ -3,14 +3,15 @@
 import os
 import sys
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 
 from labelf_cli.disk import Disk
-from labelf_cli.errors import OutputError
+from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.formats import compression_of
 
 
@@ -82,6 +83,37 @@ class DeviceOutput(StreamOutput):
         """Close it."""
         with suppress(OSError):  # what was published is flushed already
             self.stream.close()
+
+
+@contextmanager
+def written_whole(output: Output) -> Iterator[Callable[[bytes], None]]:
+    """What writes to it; published when the block ends, discarded when it breaks off.
+
+    Raises:
+        WriteError: it can't be written to its end.
+    """
+
+    def write(content: bytes) -> None:
+        with _as_write_error():
+            output.stream.write(content)
+
+    try:
+        yield write
+        with _as_write_error():
+            output.publish()
+    except BaseException:
+        output.discard()
+        raise
+
+
+@contextmanager
+def _as_write_error() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # the reader has gone
+        raise
+    except OSError as error:
+        raise WriteError(f"the output can't be written ({error.strerror})") from None
 
 
 def is_device(path: Path) -> bool:
