@@ -116,7 +116,7 @@ def _drawn(draw: Draw, theme: Theme, width: int, height: int) -> str:
         axes.grid(axis="y", color=theme.line, linewidth=0.75)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.spines["bottom"].set_color(theme.line)
-        axes.tick_params(length=0, colors=theme.ink)
+        axes.tick_params(length=0, pad=5, colors=theme.ink)
         content = io.BytesIO()
         figure.savefig(content, format="svg", transparent=True, metadata=_NO_METADATA)
     return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelf_cli.drift import Drift
-from labelf_cli.jobs.report import PAIRED_MODELS, ModelReport, PairReport, Report
+from labelf_cli.jobs.report import PAIRED_MODELS, GoldReport, ModelReport, PairReport, Report
 from labelf_cli.pages.heat import NO_LABEL, HeatTable, heat_table
 from labelf_cli.pages.plots import Plot, Reals, score_histogram
 from labelf_cli.pages.render import render
@@ -56,6 +56,7 @@ class ModelCard:
         bars: of its commonest labels.
         more: of the others.
         plot: of its scores; None where there are none.
+        has_line: whether it shows the earlier run, too.
         bins: the same as figures.
         gold: gold label × answer; None where that is not known.
     """
@@ -64,6 +65,7 @@ class ModelCard:
     bars: tuple[Bar, ...]
     more: tuple[Bar, ...]
     plot: Plot | None
+    has_line: bool
     bins: tuple[Bin, ...]
     gold: HeatTable | None
 
@@ -104,14 +106,22 @@ def _statuses(statuses: Counter[str]) -> list[tuple[str, int]]:
 def _model_card(model: ModelReport, rows: int) -> ModelCard:
     bars = tuple(_bars(model, rows))
     shown = _SHOWN_LABELS if len(bars) > _SHOWN_LABELS + _LEAST_MORE else len(bars)
-    shares = _shares(model.histogram)
-    plot = None
-    if model.scored:
-        plot = score_histogram(model.edges, shares, _shares_before(model.drift, model.edges))
-    gold = None
-    if model.gold is not None and model.gold.counts.any():
-        gold = heat_table(model.gold.labels, model.gold.labels, model.gold.counts)
-    return ModelCard(model, bars[:shown], bars[shown:], plot, tuple(_bins(model, shares)), gold)
+    shares, before = _shares(model.histogram), _shares_before(model.drift, model.edges)
+    return ModelCard(
+        model,
+        bars[:shown],
+        bars[shown:],
+        score_histogram(model.edges, shares, before) if model.scored else None,
+        before is not None,
+        tuple(_bins(model, shares)),
+        _gold_table(model.gold),
+    )
+
+
+def _gold_table(gold: GoldReport | None) -> HeatTable | None:
+    if gold is None or not gold.counts.any():
+        return None
+    return heat_table(gold.labels, gold.labels, gold.counts)
 
 
 def _bars(model: ModelReport, rows: int) -> Iterator[Bar]:
