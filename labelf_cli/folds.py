@@ -9,7 +9,8 @@ from sklearn.model_selection import KFold
 
 from labelf_cli.calibration import fit_temperature, heated, loss
 from labelf_cli.gold import indicators
-from labelf_cli.metrics import Booleans, Figures, Floats, Ints, figures
+from labelf_cli.judged import Booleans, Floats, Ints
+from labelf_cli.metrics import Figures, figures
 from labelf_cli.model_keys import Activation
 from labelf_cli.scoring import Scored, judged
 from labelf_cli.thresholds import Curve, curves

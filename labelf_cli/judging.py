@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelf_cli.gold import Labels, indicators, unknown
-from labelf_cli.metrics import Booleans, Judged
+from labelf_cli.judged import Booleans, Judged
 from labelf_cli.predictions import Floats
 
 

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from labelf_cli.errors import InputError
 from labelf_cli.gold import Labels, indicators, several_labels
+from labelf_cli.judged import Booleans
 from labelf_cli.judging import Evaluated, Said, judge
 from labelf_cli.labelled import LabelledTable, no_gold
-from labelf_cli.metrics import Booleans
 from labelf_cli.predictions import Floats
 from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.wide import WideColumns, score_numbers

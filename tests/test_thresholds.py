@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, precision_score
 
-from labelf_cli.metrics import Booleans, Floats
+from labelf_cli.judged import Booleans, Floats
 from labelf_cli.thresholds import Curve, curves
 
 scores_ = st.integers(1, 25).flatmap(

@@ -108,22 +108,15 @@ def _summary(one: "Evaluation") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from labelf_cli.metrics import figure_names
+
     figures = one.figures
-    names = {
-        "accuracy": "all labels right" if one.multi_label else "accuracy",
-        "macro_f1": "macro F1",
-        "micro_f1": "micro F1",
-        "coverage": "coverage",
-        "covered_accuracy": "accuracy where covered",
-        "log_loss": "log loss",
-        "calibration_error": "calibration error",
-    }
     title = Text(f"{one.name}, {figures.rows:,} rows")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("")
     table.add_column("figure", justify="right")
     table.add_column("95% interval", justify="right")
-    for key, name in names.items():
+    for key, name in figure_names(multi_label=one.multi_label).items():
         value = getattr(figures, key)
         low_high = figures.intervals.get(key)
         table.add_row(

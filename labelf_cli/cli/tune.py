@@ -88,18 +88,6 @@ def tune(
         _show(tuned, output)
 
 
-_FIGURES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "precision": "precision",
-    "coverage": "coverage",
-    "covered_accuracy": "accuracy where covered",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-}
-
-
 def _show(tuned: "list[Tuned]", output: Path) -> None:
     from rich.console import Console
 
@@ -116,12 +104,14 @@ def _table(one: "Tuned") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from labelf_cli.metrics import figure_names
+
     title = Text(f"{one.name}, {one.before.rows:,} rows, on held-out folds")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("")
     for heading in ("before", "after"):
         table.add_column(heading, justify="right")
-    for key, name in _FIGURES.items():
+    for key, name in figure_names().items():
         values = (getattr(its, key) for its in (one.before, one.after))
         table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
     return table

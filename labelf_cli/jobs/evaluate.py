@@ -8,10 +8,12 @@ from typing import Any
 
 from labelf_cli.config import Config
 from labelf_cli.errors import UsageError
+from labelf_cli.intervals import RESAMPLES
 from labelf_cli.judging import Evaluated
 from labelf_cli.labelled import LabelledTable
-from labelf_cli.metrics import RESAMPLES, Figures, figures
+from labelf_cli.metrics import Figures, figures
 from labelf_cli.outputs import read_output
+from labelf_cli.reliability import Reliability, reliability
 from labelf_cli.run import Progress
 from labelf_cli.scoring import judged, score
 
@@ -48,6 +50,7 @@ class Evaluation:
         ungold: rows without a gold label, which are left out.
         unanswered: rows with one, but no answer: failed, blank or not asked. They count as wrong.
         unknown: rows by gold label that the model can't give. They count as wrong.
+        reliability: None where not all scores are known.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Evaluation:
     ungold: int
     unanswered: int
     unknown: Counter[str]
+    reliability: Reliability | None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -93,4 +97,5 @@ def _measured(found: Evaluated, resamples: int) -> Evaluation:
         found.ungold,
         found.unanswered,
         found.unknown,
+        reliability(found.judged),
     )
