@@ -139,6 +139,28 @@ def figures(judged: Judged, resamples: int = RESAMPLES) -> Figures:
     )
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """How many texts have one label by gold and another answer; None for no answer."""
+
+    gold: str
+    answer: str | None
+    rows: int
+
+
+def mistakes(its: Figures, most: int) -> list[Mistake]:
+    """The commonest ones, where one label holds."""
+    labels = [label.label for label in its.per_label]
+    answers = [*labels, None]
+    wrong = [
+        Mistake(labels[gold], answers[answer], rows)
+        for gold, counts in enumerate(its.confusion.tolist())
+        for answer, rows in enumerate(counts)
+        if rows and answer != gold
+    ]
+    return sorted(wrong, key=lambda one: -one.rows)[:most]
+
+
 def targets(judged: Judged) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Gold and answers as scikit-learn takes them: positions of labels, or a column for each."""
     if judged.multi_label:  # of one column scikit-learn would take it for one label

@@ -1,6 +1,8 @@
 """``labelf evaluate``."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +43,13 @@ def evaluate(
             "classify in the wide layout, and its answers are measured.",
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the figures as a page, too; one file."
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
     text_column: TextColumn = None,
     gold_separator: GoldSeparator = ";",
     separator: Annotated[
@@ -81,13 +90,31 @@ def evaluate(
         separator=separator,
         resamples=resamples,
     )
-    with show_progress(hidden=as_json) as progress:
-        found = job.evaluate(settings, progress)
+    with _page(output, title, inputs[0]) as write_page:
+        with show_progress(hidden=as_json) as progress:
+            found = job.evaluate(settings, progress)
+        write_page(found)
     if as_json:
         models = {one.name: one.as_json() for one in found}
         print(json.dumps({"models": models}, ensure_ascii=False, indent=2))
     else:
         _show(found)
+
+
+@contextmanager
+def _page(
+    output: Path | None, title: str | None, source: str
+) -> Iterator["Callable[[list[Evaluation]], None]"]:
+    """What writes the page, if one is asked for; it is found out beforehand whether it can."""
+    if output is None:
+        yield lambda _: None
+        return
+    from labelf_cli.sinks.files import open_output, written_whole
+
+    with extra("report"):
+        from labelf_cli.pages.evaluation import evaluation_page
+    with written_whole(open_output(output)) as write:
+        yield lambda found: write(evaluation_page(found, source, title).encode())
 
 
 def _show(found: "list[Evaluation]") -> None:
@@ -147,6 +174,8 @@ def _show_mistakes(one: "Evaluation", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from labelf_cli.metrics import mistakes
+
     labels = [its.label for its in one.figures.per_label]
     counts = one.figures.confusion
     table = Table(box=SIMPLE_HEAD)
@@ -158,21 +187,9 @@ def _show_mistakes(one: "Evaluation", console: "Console") -> None:
     else:
         for heading in ("gold", "answer", "rows"):
             table.add_column(heading)
-        for gold, answer, count in _mistakes(labels, counts.tolist()):
-            table.add_row(Text(gold), Text(answer), f"{count:,}")
+        for its in mistakes(one.figures, _SHOWN_MISTAKES):
+            table.add_row(Text(its.gold), Text(its.answer or "(none)"), f"{its.rows:,}")
     console.print(table)
-
-
-def _mistakes(labels: list[str], counts: list[list[int]]) -> list[tuple[str, str, int]]:
-    """The commonest ones: gold label, answer, rows."""
-    answers = [*labels, "(none)"]
-    wrong = [
-        (labels[gold], answers[answer], count)
-        for gold, row in enumerate(counts)
-        for answer, count in enumerate(row)
-        if count and answer != gold
-    ]
-    return sorted(wrong, key=lambda its: -its[2])[:_SHOWN_MISTAKES]
 
 
 def _notes(one: "Evaluation") -> list[str]:

@@ -71,7 +71,7 @@ def score_histogram(edges: Floats, shares: Reals, before: Reals | None) -> Plot:
     return _plot(draw, 440, 140)
 
 
-def reliability(confidence: Reals, right: Reals) -> Plot:
+def reliability_diagram(confidence: Reals, right: Reals) -> Plot:
     """Share of right answers against how sure the model was, with the line of a perfect one.
 
     Args:
