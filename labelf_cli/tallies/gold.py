@@ -90,7 +90,7 @@ class GoldTally(Tally):
         if said.labels is None:
             self._add_one(batch, said)
         else:
-            self._add_several(batch, said)
+            self._add_several(batch, said, said.labels)
 
     def _add_one(self, batch: RowBatch, said: Said) -> None:
         gold = self._column.of_one(batch)
@@ -100,12 +100,12 @@ class GoldTally(Tally):
         for at in self._count(has_gold, right, said):
             self._keep(batch, at, said, (gold[at].as_py(),))
 
-    def _add_several(self, batch: RowBatch, said: Said) -> None:
+    def _add_several(self, batch: RowBatch, said: Said, labels: pa.ListArray) -> None:
         gold = self._column.of_several(batch)
         has_gold = np.array([labels is not None for labels in gold], bool)
         right = np.zeros(len(gold), bool)
         for at in np.flatnonzero(has_gold).tolist():
-            right[at] = _agrees(gold[at] or (), said, at)
+            right[at] = _agrees(gold[at] or (), labels, said, at)
         for at in self._count(has_gold, right, said):
             self._keep(batch, at, said, gold[at] or ())
 
@@ -122,9 +122,11 @@ class GoldTally(Tally):
         self.lowest.take([replace(row, gold=gold)])
 
 
-def _agrees(gold: Labels, said: Said, at: int) -> bool:
+def _agrees(gold: Labels, labels: pa.ListArray, said: Said, at: int) -> bool:
     """Whether just the gold labels are answered; a fallback says that none holds."""
-    answers = set(said.labels[at].as_py() or ()) if said.labels is not None else set()
+    if not labels[at].is_valid:
+        return False
+    answers = set(labels[at].as_py())
     if said.is_fallback[at]:
         fallback = {said.names[at].as_py()}
         return not answers - fallback and not set(gold) - fallback

@@ -1,26 +1,22 @@
 """The page in Chromium: it classifies a conversation and shows the answers as bars."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Literal
 
 import httpx2
 import pytest
+from chromium import Scheme, chromium, contrast, lightness, needs_chromium
 from conftest import ROOT
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from served import Served, served
 
-CHROMIUM = shutil.which("chromium")
 CONFIG = ROOT / "configs" / "models.toml"
 TEXT = "Hej, min räkning är fel igen! The bill is wrong for the third month."
 TOKEN = "a-token-of-the-tests"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to show the page")
+pytestmark = needs_chromium
 
 Open = Callable[..., Page]
-Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +27,8 @@ def server() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Chromium refuses to be root inside its sandbox.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture
@@ -119,20 +111,6 @@ def test_a_conversation_is_classified(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert (lightness(page, "background-color") < 0.5) is (scheme == "dark")
     assert contrast(page) > 7
-
-
-def lightness(page: Page, which: str) -> float:
-    """Relative luminance of a colour of the body, by WCAG 2."""
-    css = page.evaluate(f"getComputedStyle(document.body).getPropertyValue('{which}')")
-    parts = [int(part) / 255 for part in css.removeprefix("rgb(").rstrip(")").split(",")]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(page: Page) -> float:
-    """Of text and background, by WCAG 2."""
-    dark, light = sorted(lightness(page, which) for which in ("color", "background-color"))
-    return (light + 0.05) / (dark + 0.05)
 
 
 def test_the_keyboard_is_enough(server: Served, open_page: Open) -> None:
