@@ -146,7 +146,9 @@ def plot(cases: Sequence[Case], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    colours = dict.fromkeys(("text.color", "xtick.color", "ytick.color", "axes.edgecolor"), GREY)
+    colours: dict[Any, str] = dict.fromkeys(
+        ("text.color", "xtick.color", "ytick.color", "axes.edgecolor"), GREY
+    )
     with mpl.rc_context({"svg.hashsalt": "labelf", "font.size": 9, **colours}):
         figure = Figure(figsize=(8, 0.6 + sum(0.5 + 0.2 * len(c.contenders) for c in cases)))
         heights = [len(case.contenders) for case in cases]

@@ -123,8 +123,8 @@ def _chosen(found: list[str], wanted: tuple[str, ...], where: str) -> tuple[str,
         raise InputError(
             "no model's labels and scores stand in it",
             where=where,
-            todo="Give an output of labelf classify in the wide or nested layout, or its "
-            "--separator",
+            todo="Give an output of labelf classify in the wide layout, or, in Parquet, in the "
+            "nested one; or its --separator",
         )
     for model in wanted:
         if model not in found:

@@ -109,6 +109,17 @@ def test_the_shell_lines_work(name: str, place: Path) -> None:
     assert made.read_bytes() == expected(place, made.name)
 
 
+def test_the_commands_of_the_report_work(place: Path) -> None:
+    lines = re.findall(r"^    labelf (.*)$", PAGES["report.md"], re.MULTILINE)
+    script = "\n".join(f"{sys.executable} -m labelf_cli {line}" for line in lines)
+    done = run_bare(["bash", "-ec", script], place)
+    assert (done.returncode, done.stderr) == (0, b"")
+    pages = [re.findall(r"-o (\S+\.html)", line) for line in lines]
+    assert [page for (page,) in filter(None, pages)] == ["report.html", "evaluation.html"]
+    for (page,) in filter(None, pages):
+        assert (place / page).read_text("utf-8").endswith("</html>\n")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_tests_that_are_named_exist(page: str) -> None:
     for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGES[page]):

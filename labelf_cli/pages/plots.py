@@ -13,12 +13,15 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 import matplotlib as mpl  # noqa: E402
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.axis import YAxis  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
 
 from labelf_cli.predictions import Floats  # noqa: E402
 
 Reals = npt.NDArray[np.float64]
-Draw = Callable[[Any, "Theme"], None]
+Draw = Callable[[Axes, "Theme"], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def score_histogram(edges: Floats, shares: Reals, before: Reals | None) -> Plot:
         before: the same of an earlier run, if there is one.
     """
 
-    def draw(axes: Any, theme: Theme) -> None:  # noqa: ANN401  # matplotlib's own types are skipped
+    def draw(axes: Axes, theme: Theme) -> None:
         axes.stairs(shares, edges, fill=True, color=theme.accent)
         if before is not None:
             axes.stairs(before, edges, color=theme.ink, linewidth=1.25)
@@ -79,7 +82,7 @@ def reliability_diagram(confidence: Reals, right: Reals) -> Plot:
         right: share of right ones there, [bins].
     """
 
-    def draw(axes: Any, theme: Theme) -> None:  # noqa: ANN401
+    def draw(axes: Axes, theme: Theme) -> None:
         axes.plot([0, 1], [0, 1], color=theme.rest, linewidth=1, linestyle=(0, (3, 3)))
         axes.plot(confidence, right, color=theme.accent, linewidth=1.75, marker="o", markersize=4)
         axes.set_xlim(0, 1)
@@ -94,9 +97,9 @@ def _most(before: Reals | None) -> tuple[float, ...]:
     return () if before is None else (float(before.max()),)
 
 
-def _as_percent(axis: Any) -> None:  # noqa: ANN401
-    axis.set_major_locator(mpl.ticker.MaxNLocator(3))
-    axis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
+def _as_percent(axis: YAxis) -> None:
+    axis.set_major_locator(MaxNLocator(3))
+    axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def _plot(draw: Draw, width: int, height: int) -> Plot:
@@ -122,7 +125,7 @@ def _drawn(draw: Draw, theme: Theme, width: int, height: int) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {  # its keys are of a type that lists them all
     "svg.hashsalt": "labelf",
     "svg.fonttype": "none",  # text stays text
     "font.family": ["sans-serif"],

@@ -9,6 +9,7 @@ import pytest
 from chromium import Scheme, chromium, contrast, lightness, needs_chromium
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks import report_page as report_page_benchmark
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.jobs.report import ReportSettings, report
 from labelf_cli.labelled import LabelledTable
@@ -205,6 +206,22 @@ def test_it_prints_on_paper_of_any_scheme(page_file: Path, open_page: Open) -> N
     page.emulate_media(media="print")
     expect(page.locator("#filter")).to_be_hidden()
     assert page.locator("#models h3").first.is_visible()
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(20_000, id="short"), pytest.param(1_000_000, marks=pytest.mark.long)]
+)
+def test_a_large_output_is_bounded_in_time_and_memory(
+    count: int, open_page: Open, tmp_path: Path
+) -> None:
+    output, path = tmp_path / "now.parquet", tmp_path / "page.html"
+    report_page_benchmark.write(output, count, seed=1)
+    seconds, megabytes = report_page_benchmark.measure(output, path, [])
+    assert (seconds < 60, megabytes < 500) == (True, True)
+    page = open_page(path)
+    tiles = page.locator("#overview .tiles dd").first
+    expect(tiles).to_have_text(f"{count:,}")
+    assert len(rows(page)) == 500
 
 
 def test_the_figures_of_evaluate_are_a_page(table: str, open_page: Open) -> None:
