@@ -55,8 +55,9 @@ def measure(output: Path, page: Path, options: list[str]) -> tuple[float, float]
     began = time.monotonic()
     process = subprocess.Popen([*command, "--gold", "product=gold", "--key", "id", *options])
     _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if status:
-        sys.exit(f"labelf ended with {os.waitstatus_to_exitcode(status)}")
+        sys.exit(f"labelf ended with {process.returncode}")
     seconds = time.monotonic() - began
     return seconds, usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
