@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from judged_cases import NAMES, SCORED, several, single
 from sklearn import metrics as sk
 
 from labelf_cli.judged import Judged
-from labelf_cli.metrics import figures
+from labelf_cli.metrics import figures, mistakes
 
 
 def names_of(chosen: np.ndarray) -> list[str]:
@@ -117,6 +118,17 @@ def test_a_single_label_that_may_hold_or_not_is_measured() -> None:
     assert (found.accuracy, found.macro_f1) == (2 / 3, 2 / 3)
     assert found.confusion.tolist() == [[[1, 0], [1, 1]]]
     assert same(found.log_loss, sk.log_loss(gold[:, 0], scores[:, 0]))
+
+
+@settings(max_examples=40)
+@given(single())
+def test_mistakes_are_the_commonest_wrong_pairs(judged: Judged) -> None:
+    pairs = zip(names_of(judged.gold), names_of(judged.answers), strict=True)
+    wrong = Counter((gold, answer) for gold, answer in pairs if gold != answer)
+    found = mistakes(figures(judged, 0), 100)
+    assert {(one.gold, one.answer or "~"): one.rows for one in found} == wrong
+    assert [one.rows for one in found] == sorted(wrong.values(), reverse=True)
+    assert mistakes(figures(judged, 0), 2) == found[:2]
 
 
 def test_json_is_plain() -> None:

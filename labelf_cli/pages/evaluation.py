@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from labelf_cli.intervals import Interval
 from labelf_cli.jobs.evaluate import Evaluation
 from labelf_cli.metrics import Mistake, figure_names, mistakes
-from labelf_cli.pages.heat import HeatTable, heat_table
+from labelf_cli.pages.heat import HeatTable, square_table
 from labelf_cli.pages.plots import Plot, reliability_diagram
 from labelf_cli.pages.render import render
 from labelf_cli.reliability import Reliability
@@ -67,9 +67,9 @@ def _card(one: Evaluation) -> EvaluationCard:
     labels = [its.label for its in figures.per_label]
     confusion = None
     if not one.multi_label and figures.confusion.any():
-        confusion = heat_table(labels, [*labels, None], figures.confusion)
-    pooled = confusion is not None and (confusion.pooled_rows or confusion.pooled_columns)
-    commonest = mistakes(figures, _SHOWN_MISTAKES) if pooled else ()
+        confusion = square_table([*labels, None], figures.confusion)
+    is_pooled = confusion is not None and confusion.is_pooled
+    commonest = mistakes(figures, _SHOWN_MISTAKES) if is_pooled else ()
     return EvaluationCard(one, tuple(lines), confusion, tuple(commonest), _diagram(one.reliability))
 
 

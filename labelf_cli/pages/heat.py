@@ -43,13 +43,12 @@ class HeatTable:
     Attributes:
         columns: names.
         rows: the largest first, then what was left over.
-        pooled_rows, pooled_columns: how many names share the last one; 0 for none.
+        is_pooled: whether rare names share a row or a column.
     """
 
     columns: tuple[str, ...]
     rows: tuple[HeatRow, ...]
-    pooled_rows: int
-    pooled_columns: int
+    is_pooled: bool
 
 
 def heat_table(
@@ -62,8 +61,27 @@ def heat_table(
         column_names: likewise.
         counts: [rows × columns] int64 or fewer of both.
     """
-    rows, pooled_rows = _axis(row_names, counts.sum(axis=1), MOST_ROWS)
-    columns, pooled_columns = _axis(column_names, counts.sum(axis=0), MOST_COLUMNS)
+    rows = _axis(row_names, counts.sum(axis=1), MOST_ROWS)
+    columns = _axis(column_names, counts.sum(axis=0), MOST_COLUMNS)
+    return _laid_out(rows, columns, counts)
+
+
+def square_table(names: Sequence[str | None], counts: Ints) -> HeatTable:
+    """Lay out counts of the same names twice, in the same order on both sides.
+
+    Args:
+        names: None for no label.
+        counts: [names × names] int64 or fewer of both.
+    """
+    missing = [(0, len(names) - size) for size in counts.shape]
+    counts = np.pad(counts, missing)
+    axis = _axis(names, counts.sum(axis=0) + counts.sum(axis=1), MOST_COLUMNS)
+    rows = [one for one in axis if counts[one[1]].any()]
+    columns = [one for one in axis if counts[:, one[1]].any()]
+    return _laid_out(rows, columns, counts)
+
+
+def _laid_out(rows: "list[_Part]", columns: "list[_Part]", counts: Ints) -> HeatTable:
     laid_out = []
     for name, at in rows:
         row = counts[at].sum(axis=0)
@@ -72,15 +90,12 @@ def heat_table(
         laid_out.append(
             HeatRow(name, sum(cells), tuple(Cell(count, count / total) for count in cells))
         )
-    return HeatTable(
-        tuple(name for name, _ in columns), tuple(laid_out), pooled_rows, pooled_columns
-    )
+    is_pooled = any(len(places) > 1 for _, places in (*rows, *columns))
+    return HeatTable(tuple(name for name, _ in columns), tuple(laid_out), is_pooled)
 
 
-def _axis(
-    names: Sequence[str | None], totals: Ints, most: int
-) -> tuple[list[tuple[str, Ints]], int]:
-    """Names and what stands under each, the largest first, no label and pooled ones last."""
+def _axis(names: Sequence[str | None], totals: Ints, most: int) -> "list[_Part]":
+    """The largest names first, no label and the pooled ones last; those of nothing left out."""
     order = [int(at) for at in np.argsort(-totals, kind="stable") if totals[at]]
     named = [at for at in order if names[at] is not None]
     unnamed = [at for at in order if names[at] is None]
@@ -91,4 +106,8 @@ def _axis(
         axis.append((f"{len(pooled)} others", np.array(pooled)))
     if unnamed:
         axis.append((NO_LABEL, np.array(unnamed)))
-    return axis, len(pooled)
+    return axis
+
+
+_Part = tuple[str, Ints]
+"""A name and its places, several where names are pooled."""

@@ -98,7 +98,7 @@ def _most(before: Reals | None) -> tuple[float, ...]:
 
 
 def _as_percent(axis: YAxis) -> None:
-    axis.set_major_locator(MaxNLocator(3))
+    axis.set_major_locator(MaxNLocator(3, prune="lower"))
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 

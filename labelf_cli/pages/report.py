@@ -8,7 +8,7 @@ import numpy as np
 
 from labelf_cli.drift import Drift
 from labelf_cli.jobs.report import PAIRED_MODELS, GoldReport, ModelReport, PairReport, Report
-from labelf_cli.pages.heat import NO_LABEL, HeatTable, heat_table
+from labelf_cli.pages.heat import NO_LABEL, HeatTable, heat_table, square_table
 from labelf_cli.pages.plots import Plot, Reals, score_histogram
 from labelf_cli.pages.render import render
 from labelf_cli.pages.rows import Reason, row_lists
@@ -121,7 +121,7 @@ def _model_card(model: ModelReport, rows: int) -> ModelCard:
 def _gold_table(gold: GoldReport | None) -> HeatTable | None:
     if gold is None or not gold.counts.any():
         return None
-    return heat_table(gold.labels, gold.labels, gold.counts)
+    return square_table(gold.labels, gold.counts)
 
 
 def _bars(model: ModelReport, rows: int) -> Iterator[Bar]:

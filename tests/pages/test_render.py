@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from labelf_cli.pages.heat import MOST_COLUMNS, NO_LABEL, heat_table
+from labelf_cli.pages.heat import MOST_COLUMNS, NO_LABEL, heat_table, square_table
 from labelf_cli.pages.plots import score_histogram
 from labelf_cli.pages.render import percent, points, render
 from labelf_cli.tallies.answers import SHARE_EDGES
@@ -63,7 +63,8 @@ def test_rare_labels_share_a_column_and_nothing_is_lost() -> None:
     table = heat_table(["a", "b"], names, counts)
     assert len(table.columns) == MOST_COLUMNS + 1
     assert table.columns[0] == "l29"
-    assert table.columns[-2:] == (f"{table.pooled_columns} others", NO_LABEL)
+    assert table.columns[-2:] == ("19 others", NO_LABEL)
+    assert table.is_pooled
     assert [(row.name, row.total) for row in table.rows] == [
         ("b", counts[1].sum()),
         ("a", counts[0].sum()),
@@ -71,3 +72,17 @@ def test_rare_labels_share_a_column_and_nothing_is_lost() -> None:
     for row in table.rows:
         assert sum(cell.count for cell in row.cells) == row.total
         assert sum(cell.share for cell in row.cells) == pytest.approx(1)
+
+
+def test_gold_and_answers_stand_in_the_same_order() -> None:
+    names = [f"l{n}" for n in range(20)]
+    counts = np.eye(20, dtype=np.int64) * 5
+    counts[0, 1] = 9
+    table = square_table([*names, None], counts)
+    assert table.columns == tuple(row.name for row in table.rows)
+    assert table.columns[:2] == ("l0", "l1")
+    assert [row.cells[at].count for at, row in enumerate(table.rows)] == [5] * 11 + [45]
+    assert table.rows[0].cells[1].count == 9
+    assert square_table(["a", "b", None], np.array([[2, 0, 1], [0, 0, 4]])).columns == (
+        *("a", NO_LABEL),
+    )
