@@ -17,9 +17,10 @@ import pytest
 from scipy.stats.contingency import association
 
 from labelf_cli.errors import InputError
-from labelf_cli.jobs.report import ModelReport, Report, ReportSettings, report
+from labelf_cli.jobs.report import ReportSettings, report
 from labelf_cli.output_rows import OutputTable
 from labelf_cli.pages.report import report_page
+from labelf_cli.reported import ModelReport, Report
 from labelf_cli.tallies.answers import SHARE_EDGES
 from labelf_cli.tallies.chosen import SHOWN_CHARACTERS, ChosenRow
 
