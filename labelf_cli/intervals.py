@@ -28,7 +28,9 @@ def intervals(judged: Judged, resamples: int) -> dict[str, Interval]:
         resamples: at least one.
     """
     random = np.random.default_rng(_SEED)
-    pairs = np.hstack([judged.gold, judged.answers, judged.covered[:, None]])
+    pairs = np.hstack(
+        [judged.gold, judged.answers, judged.covered[:, None], judged.answered[:, None]]
+    )
     _, first, counts = np.unique(
         np.packbits(pairs, axis=1), axis=0, return_index=True, return_counts=True
     )
@@ -47,7 +49,7 @@ def resampled(judged: Judged, weights: Ints) -> dict[str, npt.NDArray[np.float64
     counts = weights.astype(np.float64)
     hits = counts @ (judged.gold & judged.answers)
     sums = counts @ judged.gold + counts @ judged.answers  # 2 TP + FP + FN
-    right = (judged.gold == judged.answers).all(axis=1)
+    right = judged.right
     total, covered = counts.sum(axis=1), counts @ judged.covered
     with np.errstate(invalid="ignore"):  # nothing over nothing
         f1 = np.where(sums > 0, 2 * hits / sums, 0)

@@ -19,6 +19,7 @@ class Judged:
         gold: which labels are right, [texts × labels].
         answers: which labels were answered, [texts × labels]; none where nothing was accepted.
         covered: whether a prediction was accepted, [texts].
+        answered: whether there is an answer, if only that nothing passes, [texts].
         scores: [texts × the first labels] float32, NaN where there is no answer; None where only
             some of them are known.
         multi_label: whether several labels may hold for one text.
@@ -28,8 +29,14 @@ class Judged:
     gold: Booleans
     answers: Booleans
     covered: Booleans
+    answered: Booleans
     scores: Floats | None
     multi_label: bool
+
+    @property
+    def right(self) -> Booleans:
+        """Whether the answer is just the gold one, [texts]; no answer is wrong."""
+        return np.asarray((self.gold == self.answers).all(axis=1) & self.answered)
 
     def take(self, rows: Ints) -> "Judged":
         """Some of the texts, by their positions."""
@@ -38,5 +45,6 @@ class Judged:
             gold=self.gold[rows],
             answers=self.answers[rows],
             covered=self.covered[rows],
+            answered=self.answered[rows],
             scores=None if self.scores is None else self.scores[rows],
         )

@@ -72,6 +72,12 @@ def judge(
     labels = (*said.labels, *sorted(strange))
     answers = np.pad(answers, ((0, 0), (0, len(strange))))
     compared = Judged(
-        labels, indicators(gold, labels), answers, said.covered, said.scores, multi_label
+        labels,
+        indicators(gold, labels),
+        answers,
+        said.covered,
+        said.answered,
+        said.scores,
+        multi_label,
     )
     return Evaluated(name, compared, ungold, int((~said.answered).sum()), strange)

@@ -122,7 +122,7 @@ def figures(judged: Judged, resamples: int = RESAMPLES) -> Figures:
     """
     gold, answers = targets(judged)
     present = np.flatnonzero((judged.gold | judged.answers).any(axis=0))
-    right = (judged.gold == judged.answers).all(axis=1)
+    right = judged.right
     return Figures(
         rows=len(judged.gold),
         accuracy=float(accuracy_score(gold, answers)),
@@ -162,10 +162,14 @@ def mistakes(its: Figures, most: int) -> list[Mistake]:
 
 
 def targets(judged: Judged) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Gold and answers as scikit-learn takes them: positions of labels, or a column for each."""
-    if judged.multi_label:  # of one column scikit-learn would take it for one label
-        missing = max(2 - len(judged.labels), 0)
-        gold, answers = (np.pad(a, ((0, 0), (0, missing))) for a in (judged.gold, judged.answers))
+    """Gold and answers as scikit-learn takes them: positions of labels, or a column for each.
+
+    Of those a last one tells whether there is an answer: without one, none of the labels is right
+    even where none holds. (A single column scikit-learn would take for one label a text.)
+    """
+    if judged.multi_label:
+        sides = (judged.gold, np.ones_like(judged.answered)), (judged.answers, judged.answered)
+        gold, answers = (np.column_stack(side) for side in sides)
         return gold, answers
     return _positions(judged.gold), _positions(judged.answers)
 

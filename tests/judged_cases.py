@@ -21,10 +21,11 @@ def single(draw: st.DrawFn) -> Judged:
     scores = (weights + np.float32(0.01)) / (weights + np.float32(0.01)).sum(axis=1, keepdims=True)
     scores[draw(hnp.arrays(np.bool_, rows))] = np.nan
     eye = np.vstack([np.eye(4, dtype=bool), np.zeros((1, 4), bool)])
-    answered = eye[answers]
+    said = eye[answers]
+    answered: Booleans = np.asarray(said.any(axis=1), np.bool_)
     covered: Booleans = draw(hnp.arrays(np.bool_, rows))
-    covered &= answered.any(axis=1)
-    return Judged(NAMES, eye[gold], answered, covered, scores.astype(np.float32), False)
+    covered &= answered
+    return Judged(NAMES, eye[gold], said, covered, answered, scores.astype(np.float32), False)
 
 
 @st.composite
@@ -35,4 +36,5 @@ def several(draw: st.DrawFn) -> Judged:
     scores = draw(hnp.arrays(np.float32, (rows, SCORED), elements=st.floats(0, 1, width=32)))
     scores[draw(hnp.arrays(np.bool_, rows))] = np.nan
     covered = np.asarray(answers.any(axis=1), np.bool_)
-    return Judged(NAMES, gold, answers, covered, scores, True)
+    answered: Booleans = covered | draw(hnp.arrays(np.bool_, rows))
+    return Judged(NAMES, gold, answers, covered, answered, scores, True)

@@ -41,7 +41,9 @@ class TestIntervals:
         gold = np.tile([[True, False]], (1000, 1))
         answers = gold.copy()
         answers[:200] = [False, True]
-        judged = Judged(("a", "b"), gold, answers, np.ones(1000, bool), None, False)
+        judged = Judged(
+            ("a", "b"), gold, answers, np.ones(1000, bool), np.ones(1000, bool), None, False
+        )
         low, high = intervals(judged, 2000)["accuracy"]
         deviation = math.sqrt(0.8 * 0.2 / 1000)
         assert low == pytest.approx(0.8 - 1.96 * deviation, abs=0.003)
@@ -49,7 +51,9 @@ class TestIntervals:
 
     def test_of_what_is_never_there_are_left_out(self) -> None:
         gold, none = np.array([[True, False]]), np.zeros((1, 2), bool)
-        found = intervals(Judged(("a", "b"), gold, none, np.array([False]), None, False), 10)
+        found = intervals(
+            Judged(("a", "b"), gold, none, np.array([False]), np.array([False]), None, False), 10
+        )
         assert "covered_accuracy" not in found
         assert found["accuracy"] == (0, 0)
 
@@ -57,6 +61,8 @@ class TestIntervals:
         random = np.random.default_rng(0)
         gold, answers = (random.random((20_000, 16)) < 0.5 for _ in range(2))
         names = tuple(map(str, range(16)))
-        judged = Judged(names, gold, answers, np.ones(20_000, bool), None, True)
+        judged = Judged(
+            names, gold, answers, np.ones(20_000, bool), np.ones(20_000, bool), None, True
+        )
         low, high = intervals(judged, 400)["micro_f1"]
         assert low < figures(judged, 0).micro_f1 < high

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from judged_cases import NAMES, SCORED, several, single
 from sklearn import metrics as sk
 
+from labelf_cli.intervals import resampled
 from labelf_cli.judged import Judged
 from labelf_cli.metrics import figures, mistakes
 
@@ -66,7 +67,7 @@ def test_figures_of_several_labels_are_those_of_scikit_learn(judged: Judged) -> 
     found = figures(judged, resamples=0)
     present = np.flatnonzero((judged.gold | judged.answers).any(axis=0))
     gold, answers = judged.gold.astype(int), judged.answers.astype(int)
-    assert same(found.accuracy, (gold == answers).all(axis=1).mean())
+    assert same(found.accuracy, ((gold == answers).all(axis=1) & judged.answered).mean())
     if not len(present):
         assert (found.macro_f1, found.micro_f1, found.per_label) == (0, 0, ())
         return
@@ -114,10 +115,21 @@ def test_log_loss_of_several_labels_is_the_mean_of_scikit_learn_s(judged: Judged
 def test_a_single_label_that_may_hold_or_not_is_measured() -> None:
     gold, answers = np.array([[True], [True], [False]]), np.array([[True], [False], [False]])
     scores = np.array([[0.9], [0.4], [0.1]], np.float32)
-    found = figures(Judged(("a",), gold, answers, answers[:, 0], scores, True), 10)
+    found = figures(
+        Judged(("a",), gold, answers, answers[:, 0], np.ones(3, bool), scores, True), 10
+    )
     assert (found.accuracy, found.macro_f1) == (2 / 3, 2 / 3)
     assert found.confusion.tolist() == [[[1, 0], [1, 1]]]
     assert same(found.log_loss, sk.log_loss(gold[:, 0], scores[:, 0]))
+
+
+def test_no_answer_is_wrong_even_where_no_label_holds() -> None:
+    gold, answers = np.array([[False], [False], [True]]), np.array([[False], [False], [True]])
+    answered = np.array([True, False, True])
+    judged = Judged(("a",), gold, answers, answers[:, 0], answered, None, True)
+    found = figures(judged, 10)
+    assert (found.accuracy, found.macro_f1, found.covered_accuracy) == (2 / 3, 1, 1)
+    assert resampled(judged, np.ones((1, 3), np.int64))["accuracy"].tolist() == [2 / 3]
 
 
 @settings(max_examples=40)
@@ -133,7 +145,7 @@ def test_mistakes_are_the_commonest_wrong_pairs(judged: Judged) -> None:
 
 def test_json_is_plain() -> None:
     gold = np.array([[True, False], [False, True]])
-    judged = Judged(("a", "b"), gold, gold[::-1], np.ones(2, bool), None, False)
+    judged = Judged(("a", "b"), gold, gold[::-1], np.ones(2, bool), np.ones(2, bool), None, False)
     told = json.loads(json.dumps(figures(judged, 5).as_json()))
     assert told["accuracy"] == 0
     assert told["per_label"]["a"] == {

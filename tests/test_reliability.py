@@ -43,7 +43,15 @@ class TestCalibrationError:
     def test_is_of_the_best_label_whatever_was_accepted(self) -> None:
         scores = np.array([[0.7, 0.3], [0.7, 0.3]], np.float32)
         gold = np.array([[True, False], [False, True]])
-        judged = Judged(("a", "b"), gold, np.zeros((2, 2), bool), np.zeros(2, bool), scores, False)
+        judged = Judged(
+            ("a", "b"),
+            gold,
+            np.zeros((2, 2), bool),
+            np.zeros(2, bool),
+            np.zeros(2, bool),
+            scores,
+            False,
+        )
         assert figures(judged, 0).calibration_error == pytest.approx(0.2, abs=1e-7)
 
     @pytest.mark.parametrize(
@@ -52,7 +60,9 @@ class TestCalibrationError:
     def test_is_not_made_of_what_is_no_probability(self, scores: list[list[float]] | None) -> None:
         array = None if scores is None else np.array(scores, np.float32)
         gold = np.array([[True, False]])
-        found = figures(Judged(("a", "b"), gold, gold, np.array([True]), array, False), 0)
+        found = figures(
+            Judged(("a", "b"), gold, gold, np.array([True]), np.array([True]), array, False), 0
+        )
         assert (found.log_loss, found.calibration_error) == (None, None)
 
 
@@ -76,7 +86,7 @@ def test_the_diagram_is_what_plain_python_counts(judged: Judged) -> None:
 def test_the_diagram_has_the_calibration_error_between_its_lines() -> None:
     scores = np.array([[0.7, 0.3], [0.7, 0.3], [0.1, 0.9]], np.float32)
     gold = np.array([[True, False], [False, True], [False, True]])
-    judged = Judged(("a", "b"), gold, gold, np.ones(3, bool), scores, False)
+    judged = Judged(("a", "b"), gold, gold, np.ones(3, bool), np.ones(3, bool), scores, False)
     found = reliability(judged)
     assert found is not None
     assert found.counts.tolist() == [2, 1]

@@ -143,6 +143,7 @@ def _held_out(
         gold=np.concatenate(gold),
         answers=said,
         covered=np.asarray(said.any(axis=1), np.bool_),
+        answered=np.ones(len(said), np.bool_),
         scores=None,
         multi_label=settings.multi_label,
     )

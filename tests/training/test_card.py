@@ -13,7 +13,9 @@ from labelf_cli.training.card import CARD, TRAINING, HeldOut, Trained
 
 GOLD = np.array([[True, False], [True, False], [False, True], [False, True]])
 ANSWERS = np.array([[True, False], [False, True], [False, True], [False, True]])
-FIGURES = figures(Judged(("a|b", 'c"'), GOLD, ANSWERS, np.ones(4, bool), None, False))
+FIGURES = figures(
+    Judged(("a|b", 'c"'), GOLD, ANSWERS, np.ones(4, bool), np.ones(4, bool), None, False)
+)
 
 
 def trained(held_out: HeldOut | None, made: date | None = None) -> Trained:
