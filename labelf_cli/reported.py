@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from labelf_cli.drift import Drift
+from labelf_cli.outputs.run_report import RunReport
 from labelf_cli.predictions import Floats
-from labelf_cli.run_report import RunReport
 from labelf_cli.tallies.chosen import ChosenRow
+from labelf_cli.tallies.drift import Drift
 from labelf_cli.tallies.interface import Ints
 
 PAIRED_MODELS = 6

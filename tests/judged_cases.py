@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from labelf_cli.judged import Booleans, Judged
+from labelf_cli.evaluation.judged import Booleans, Judged
 
 NAMES = ("a", "b", "c", "d")
 SCORED = 3

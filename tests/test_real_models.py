@@ -19,10 +19,10 @@ from labelf_cli.classifiers.interface import Batching
 from labelf_cli.classifiers.onnx import OnnxClassifier
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
+from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.jobs.train import TrainSettings, train
 from labelf_cli.jobs.tune import TuneSettings, tune
-from labelf_cli.labelled import LabelledTable
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
 from labelf_cli.tokens import Tokenizer

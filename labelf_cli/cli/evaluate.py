@@ -76,8 +76,8 @@ def evaluate(
     from labelf_cli.gold import parse_gold
 
     with extra("train"):
+        from labelf_cli.evaluation.labelled import LabelledTable
         from labelf_cli.jobs import evaluate as job
-        from labelf_cli.labelled import LabelledTable
 
     columns = parse_gold(gold)
     settings = job.EvaluateSettings(
@@ -135,7 +135,7 @@ def _summary(one: "Evaluation") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from labelf_cli.metrics import figure_names
+    from labelf_cli.evaluation.metrics import figure_names
 
     figures = one.figures
     title = Text(f"{one.name}, {figures.rows:,} rows")
@@ -174,7 +174,7 @@ def _show_mistakes(one: "Evaluation", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from labelf_cli.metrics import mistakes
+    from labelf_cli.evaluation.metrics import mistakes
 
     labels = [its.label for its in one.figures.per_label]
     counts = one.figures.confusion

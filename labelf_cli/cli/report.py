@@ -59,7 +59,7 @@ def report(
     from labelf_cli.cli.console import show_progress
     from labelf_cli.gold import parse_gold
     from labelf_cli.jobs import report as job
-    from labelf_cli.output_rows import OutputTable
+    from labelf_cli.outputs.rows import OutputTable
     from labelf_cli.sinks.files import open_output, written_whole
 
     with extra("report"):

@@ -65,8 +65,8 @@ def tune(
     from labelf_cli.gold import parse_gold
 
     with extra("train"):
+        from labelf_cli.evaluation.labelled import LabelledTable
         from labelf_cli.jobs import tune as job
-        from labelf_cli.labelled import LabelledTable
 
     settings = job.TuneSettings(
         table=LabelledTable(
@@ -104,7 +104,7 @@ def _table(one: "Tuned") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from labelf_cli.metrics import figure_names
+    from labelf_cli.evaluation.metrics import figure_names
 
     title = Text(f"{one.name}, {one.before.rows:,} rows, on held-out folds")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from labelf_cli.errors import AgreementError, InputError, did_you_mean
 from labelf_cli.formats import Format
-from labelf_cli.output_pair import (
+from labelf_cli.outputs.pair import (
     Answers,
     Ints,
     Output,
@@ -19,7 +19,7 @@ from labelf_cli.output_pair import (
     cells,
     require_keys,
 )
-from labelf_cli.wide import WideColumns, model_names
+from labelf_cli.outputs.wide import WideColumns, model_names
 
 SHOWN = 10
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from labelf_cli.config import Config
 from labelf_cli.errors import UsageError
-from labelf_cli.intervals import RESAMPLES
-from labelf_cli.judging import Evaluated
-from labelf_cli.labelled import LabelledTable
-from labelf_cli.metrics import Figures, figures
-from labelf_cli.outputs import read_output
-from labelf_cli.reliability import Reliability, reliability
+from labelf_cli.evaluation.intervals import RESAMPLES
+from labelf_cli.evaluation.judged import Evaluated
+from labelf_cli.evaluation.labelled import LabelledTable
+from labelf_cli.evaluation.metrics import Figures, figures
+from labelf_cli.evaluation.output import read_output
+from labelf_cli.evaluation.reliability import Reliability, reliability
+from labelf_cli.evaluation.scoring import judged, score
 from labelf_cli.run import Progress
-from labelf_cli.scoring import judged, score
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from labelf_cli.drift import drift
 from labelf_cli.errors import InputError, UsageError, did_you_mean
 from labelf_cli.gold import SEPARATOR, require_gold
-from labelf_cli.output_rows import OutputRows, OutputTable
+from labelf_cli.outputs.rows import OutputRows, OutputTable
+from labelf_cli.outputs.run_report import read_run_report
 from labelf_cli.reported import PAIRED_MODELS, GoldReport, ModelReport, PairReport, Report
 from labelf_cli.run import Progress
-from labelf_cli.run_report import read_run_report
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import require_columns
 from labelf_cli.tallies.answers import AnswerTally
 from labelf_cli.tallies.chosen import Shown
+from labelf_cli.tallies.drift import drift
 from labelf_cli.tallies.failed import FailedTally
 from labelf_cli.tallies.gold import GoldColumn, GoldTally
 from labelf_cli.tallies.interface import Tally

@@ -14,10 +14,10 @@ from onnx import ModelProto
 
 from labelf_cli.choices import ClassWeight
 from labelf_cli.errors import OutputError
+from labelf_cli.evaluation.judged import Judged
+from labelf_cli.evaluation.metrics import figures
 from labelf_cli.formats import Format
 from labelf_cli.gold import SEPARATOR
-from labelf_cli.judged import Judged
-from labelf_cli.metrics import figures
 from labelf_cli.training.bag import BagOfSubwords
 from labelf_cli.training.card import HeldOut, Trained
 from labelf_cli.training.examples import (

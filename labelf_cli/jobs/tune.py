@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from labelf_cli.calibration import LEAST, MOST
 from labelf_cli.choices import Part
 from labelf_cli.config_copy import Changes, changed_copy, require_place, write_copy
 from labelf_cli.config_file import load_config
 from labelf_cli.errors import InputError, UsageError
-from labelf_cli.folds import FOLDS, Folds, Heat, Thresholds
-from labelf_cli.labelled import LabelledTable
-from labelf_cli.metrics import Figures
+from labelf_cli.evaluation.calibration import LEAST, MOST
+from labelf_cli.evaluation.folds import FOLDS, Folds, Heat, Thresholds
+from labelf_cli.evaluation.labelled import LabelledTable
+from labelf_cli.evaluation.metrics import Figures
+from labelf_cli.evaluation.scoring import Scored, score
+from labelf_cli.evaluation.thresholds import Curve
 from labelf_cli.predictions import Rules
 from labelf_cli.run import Progress
-from labelf_cli.scoring import Scored, score
-from labelf_cli.thresholds import Curve
 
 
 @dataclass(frozen=True)

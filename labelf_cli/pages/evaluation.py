@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labelf_cli.intervals import Interval
+from labelf_cli.evaluation.intervals import Interval
+from labelf_cli.evaluation.metrics import Mistake, figure_names, mistakes
+from labelf_cli.evaluation.reliability import Reliability
 from labelf_cli.jobs.evaluate import Evaluation
-from labelf_cli.metrics import Mistake, figure_names, mistakes
 from labelf_cli.pages.heat import HeatTable, square_table
 from labelf_cli.pages.plots import Plot, reliability_diagram
 from labelf_cli.pages.render import render
-from labelf_cli.reliability import Reliability
 
 _SHOWN_MISTAKES = 15
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labelf_cli.drift import Drift
 from labelf_cli.pages.heat import NO_LABEL, HeatTable, heat_table, square_table
 from labelf_cli.pages.plots import Plot, Reals, score_histogram
 from labelf_cli.pages.render import render
 from labelf_cli.pages.rows import Reason, row_lists
 from labelf_cli.predictions import Floats
 from labelf_cli.reported import PAIRED_MODELS, GoldReport, ModelReport, PairReport, Report
+from labelf_cli.tallies.drift import Drift
 from labelf_cli.tallies.interface import Ints
 
 _SHOWN_LABELS = 12

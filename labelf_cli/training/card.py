@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelf_cli.metrics import Figures
+from labelf_cli.evaluation.metrics import Figures
 
 TRAINING = "training.json"
 CARD = "README.md"

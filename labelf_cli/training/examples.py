@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from labelf_cli.chunk import TEXT
 from labelf_cli.errors import InputError
+from labelf_cli.evaluation.judged import Booleans, Ints
 from labelf_cli.formats import Format
 from labelf_cli.gold import SEPARATOR, Labels, indicators, one_label, several_labels
-from labelf_cli.judged import Booleans, Ints
 from labelf_cli.sources.interface import ReadOptions, require_columns
 from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format

@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from labelf_cli.choices import ClassWeight
-from labelf_cli.judged import Booleans, Ints
+from labelf_cli.evaluation.judged import Booleans, Ints
 from labelf_cli.training.interface import Features, Weights
 
 Split = tuple[Ints, Ints]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from labelf_cli.errors import AgreementError, InputError
 from labelf_cli.jobs.diff import Diff, DiffSettings, diff
-from labelf_cli.output_pair import by_key
+from labelf_cli.outputs.pair import by_key
 
 Row = dict[str, Any]
 

@@ -14,9 +14,9 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from labelf_cli.config import Config
 from labelf_cli.errors import ConfigError, InputError, UsageError
+from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.formats import Layout
 from labelf_cli.jobs.evaluate import EvaluateSettings, Evaluation, evaluate
-from labelf_cli.labelled import LabelledTable
 from labelf_cli.run import RunSettings, run
 
 LABELS = ("yes", "no", "maybe")

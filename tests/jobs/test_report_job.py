@@ -18,7 +18,7 @@ from scipy.stats.contingency import association
 
 from labelf_cli.errors import InputError
 from labelf_cli.jobs.report import ReportSettings, report
-from labelf_cli.output_rows import OutputTable
+from labelf_cli.outputs.rows import OutputTable
 from labelf_cli.pages.report import report_page
 from labelf_cli.reported import ModelReport, Report
 from labelf_cli.tallies.answers import SHARE_EDGES

@@ -15,9 +15,9 @@ from labelf_cli.chunk import text_chunks
 from labelf_cli.config import Config, ModelConfig
 from labelf_cli.config_file import load_config
 from labelf_cli.errors import InputError, OutputError, UsageError
+from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.jobs.tune import Tuned, TuneSettings, tune
-from labelf_cli.labelled import LabelledTable
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Floats
 

@@ -10,10 +10,10 @@ from chromium import Scheme, chromium, contrast, lightness, needs_chromium
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks import report_page as report_page_benchmark
+from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.jobs.report import ReportSettings, report
-from labelf_cli.labelled import LabelledTable
-from labelf_cli.output_rows import OutputTable
+from labelf_cli.outputs.rows import OutputTable
 from labelf_cli.pages.evaluation import evaluation_page
 from labelf_cli.pages.report import report_page
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from labelf_cli.judged import Judged
-from labelf_cli.metrics import figures
+from labelf_cli.evaluation.judged import Judged
+from labelf_cli.evaluation.metrics import figures
 from labelf_cli.training.card import CARD, TRAINING, HeldOut, Trained
 
 GOLD = np.array([[True, False], [True, False], [False, True], [False, True]])

@@ -19,9 +19,9 @@ from sklearn.metrics import (
     precision_score,
 )
 
-from labelf_cli.intervals import RESAMPLES, Interval, intervals
-from labelf_cli.judged import Booleans, Ints, Judged
-from labelf_cli.reliability import calibration_error, probabilities
+from labelf_cli.evaluation.intervals import RESAMPLES, Interval, intervals
+from labelf_cli.evaluation.judged import Booleans, Ints, Judged
+from labelf_cli.evaluation.reliability import calibration_error, probabilities
 
 NO_ANSWER = -1
 """Stands for no label where a text has one at most."""

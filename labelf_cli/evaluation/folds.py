@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import KFold
 
-from labelf_cli.calibration import fit_temperature, heated, loss
+from labelf_cli.evaluation.calibration import fit_temperature, heated, loss
+from labelf_cli.evaluation.judged import Booleans, Floats, Ints
+from labelf_cli.evaluation.metrics import Figures, figures
+from labelf_cli.evaluation.scoring import Scored, judged
+from labelf_cli.evaluation.thresholds import Curve, curves
 from labelf_cli.gold import indicators
-from labelf_cli.judged import Booleans, Floats, Ints
-from labelf_cli.metrics import Figures, figures
 from labelf_cli.model_keys import Activation
-from labelf_cli.scoring import Scored, judged
-from labelf_cli.thresholds import Curve, curves
 
 FOLDS = 5
 

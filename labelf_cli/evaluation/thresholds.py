@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelf_cli.judged import Booleans, Floats, Ints
+from labelf_cli.evaluation.judged import Booleans, Floats, Ints
 
 
 @dataclass(frozen=True)

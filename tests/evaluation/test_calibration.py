@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from labelf_cli.calibration import fit_temperature, heated, logits_of, loss
-from labelf_cli.judged import Booleans, Floats
+from labelf_cli.evaluation.calibration import fit_temperature, heated, logits_of, loss
+from labelf_cli.evaluation.judged import Booleans, Floats
 from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import activate
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from judged_cases import several
 
-from labelf_cli.judged import Judged
-from labelf_cli.metrics import figures
-from labelf_cli.reliability import (
+from labelf_cli.evaluation.judged import Judged
+from labelf_cli.evaluation.metrics import figures
+from labelf_cli.evaluation.reliability import (
     BINS,
     calibration_error,
     expected_calibration_error,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, precision_score
 
-from labelf_cli.judged import Booleans, Floats
-from labelf_cli.thresholds import Curve, curves
+from labelf_cli.evaluation.judged import Booleans, Floats
+from labelf_cli.evaluation.thresholds import Curve, curves
 
 scores_ = st.integers(1, 25).flatmap(
     lambda n: hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32))

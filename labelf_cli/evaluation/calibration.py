@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from labelf_cli.judged import Booleans, Floats
+from labelf_cli.evaluation.judged import Booleans, Floats
 from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import activate
 

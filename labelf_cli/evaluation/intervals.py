@@ -6,7 +6,7 @@ scikit-learn has none, and its figures can't be had of many resamples at once.
 import numpy as np
 import numpy.typing as npt
 
-from labelf_cli.judged import Ints, Judged
+from labelf_cli.evaluation.judged import Ints, Judged
 
 Interval = tuple[float, float]
 

@@ -7,13 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelf_cli.errors import InputError
+from labelf_cli.evaluation.judged import Booleans, Evaluated, Said, judge
+from labelf_cli.evaluation.labelled import LabelledTable, no_gold
 from labelf_cli.gold import Labels, indicators, several_labels
-from labelf_cli.judged import Booleans
-from labelf_cli.judging import Evaluated, Said, judge
-from labelf_cli.labelled import LabelledTable, no_gold
+from labelf_cli.outputs.wide import WideColumns, score_numbers
 from labelf_cli.predictions import Floats
 from labelf_cli.sources.rejects import FailOnBadRows
-from labelf_cli.wide import WideColumns, score_numbers
 
 _UNANSWERED = ("failed", "empty")
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 from labelf_cli.classifiers.interface import Model
 from labelf_cli.config import Config
 from labelf_cli.errors import ConfigError, did_you_mean
+from labelf_cli.evaluation.judged import Evaluated, Said, judge
+from labelf_cli.evaluation.labelled import LabelledTable, no_gold
 from labelf_cli.gold import Labels
-from labelf_cli.judging import Evaluated, Said, judge
-from labelf_cli.labelled import LabelledTable, no_gold
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import NO_LABEL, Floats, Rules, accept
 from labelf_cli.rows import Rows

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelf_cli.judged import Booleans, Floats, Ints, Judged
+from labelf_cli.evaluation.judged import Booleans, Floats, Ints, Judged
 
 BINS = 15
 

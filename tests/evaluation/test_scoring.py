@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from labelf_cli.classifiers.interface import Because, Model
-from labelf_cli.metrics import figures
+from labelf_cli.evaluation.metrics import figures
+from labelf_cli.evaluation.scoring import Scored, judged
 from labelf_cli.predictions import Floats, Rules
-from labelf_cli.scoring import Scored, judged
 
 LABELS = ("a", "b")
 

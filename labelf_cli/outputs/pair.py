@@ -12,11 +12,11 @@ from labelf_cli.chunk import TEXT
 from labelf_cli.errors import InputError
 from labelf_cli.formats import Format
 from labelf_cli.gold import several_labels
+from labelf_cli.outputs.wide import WideColumns, score_numbers
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, require_columns
 from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
-from labelf_cli.wide import WideColumns, score_numbers
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings
 from judged_cases import NAMES, SCORED, several, single
 from sklearn import metrics as sk
 
-from labelf_cli.intervals import resampled
-from labelf_cli.judged import Judged
-from labelf_cli.metrics import figures, mistakes
+from labelf_cli.evaluation.intervals import resampled
+from labelf_cli.evaluation.judged import Judged
+from labelf_cli.evaluation.metrics import figures, mistakes
 
 
 def names_of(chosen: np.ndarray) -> list[str]:

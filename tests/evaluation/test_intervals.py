@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judged_cases import several, single
 
-from labelf_cli.intervals import intervals, resampled
-from labelf_cli.judged import Judged
-from labelf_cli.metrics import figures
+from labelf_cli.evaluation.intervals import intervals, resampled
+from labelf_cli.evaluation.judged import Judged
+from labelf_cli.evaluation.metrics import figures
 
 
 class TestIntervals:

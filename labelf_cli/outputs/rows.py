@@ -10,13 +10,13 @@ from labelf_cli.chunk import with_text
 from labelf_cli.errors import InputError, did_you_mean
 from labelf_cli.formats import Format, format_of
 from labelf_cli.gold import several_labels
+from labelf_cli.outputs.wide import WideColumns, model_names, score_numbers
 from labelf_cli.predictions import Floats
 from labelf_cli.sources.interface import ReadOptions, Source, require_columns
 from labelf_cli.sources.rejects import FailOnBadRows
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.tallies.codes import NONE, LabelCodes
 from labelf_cli.tallies.interface import Ints, RowBatch, Said
-from labelf_cli.wide import WideColumns, model_names, score_numbers
 
 TEXT_COLUMN = "text"
 """Shown where no other column is asked for."""
