@@ -1,4 +1,4 @@
-"""Take the pictures of the pages that stand in the README and in docs/report.md.
+"""Take the pictures of the pages that stand in serve.md and report.md.
 
     python docs/page.py
 

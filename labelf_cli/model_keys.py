@@ -73,7 +73,10 @@ class CommonKeys(Settings):
 class LocalKeys(CommonKeys):
     """What models have that run here."""
 
-    file: str | None = Field(None, description="The .onnx file, relative to the model's path.")
+    file: str | None = Field(
+        None,
+        description="Which .onnx file, relative to the model's path, where there are several.",
+    )
     encoder: Path | None = Field(
         None,
         description="Folder, .onnx file or hub id of the frozen encoder that the model is a head "
@@ -112,7 +115,8 @@ class LocalKeys(CommonKeys):
         "quarter of a window if that is less.",
     )
     pooling: Pooling = Field(
-        "mean", description="How the scores of a text's windows become its score."
+        "mean",
+        description="How the scores of a text's windows become its score; first looks at no other.",
     )
     token_budget: Int | None = Field(
         None,

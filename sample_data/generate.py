@@ -64,6 +64,16 @@ OPENINGS = {
 }
 
 
+def churn_risk(issue_type: str, root_cause: str, sentiment: str) -> str:
+    """How likely it is that a customer leaves: a rule in the place of what one finds out later."""
+    unhappy = sentiment in {"Angry", "Frustrated"}
+    if issue_type == "Cancellation" or (root_cause == "Competitor offer" and unhappy):
+        return "High"
+    if unhappy or root_cause in {"Competitor offer", "Recurring billing error"}:
+        return "Medium"
+    return "Low"
+
+
 class Language:
     """The phrases of one language, and how they make a transcript."""
 
@@ -89,6 +99,7 @@ class Language:
             "issue_type": scenario["issue_type"],
             "root_cause": scenario["root_cause"],
             "sentiment": sentiment,
+            "churn_risk": churn_risk(scenario["issue_type"], scenario["root_cause"], sentiment),
         }
 
     def _message(self, product: str, scenario: list[str], moods: list[str]) -> str:
