@@ -1,6 +1,5 @@
 """What is found about a model on some labelled texts, tried on others: temperature, thresholds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,16 +10,13 @@ from labelf_cli.evaluation.calibration import fit_temperature, heated, loss
 from labelf_cli.evaluation.judged import Booleans, Floats, Ints
 from labelf_cli.evaluation.metrics import Figures, figures
 from labelf_cli.evaluation.scoring import Scored, judged
-from labelf_cli.evaluation.thresholds import Curve, curves
+from labelf_cli.evaluation.thresholds import Goal
 from labelf_cli.gold import indicators
 from labelf_cli.model_keys import Activation
 
 FOLDS = 5
 
 _SEED = 0
-
-Goal = Callable[[Curve], float | None]
-"""From the curve of a label to its threshold; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +108,6 @@ class Folds:
     def _found(self, rows: Ints, temperature: float, goal: Goal) -> npt.NDArray[np.float64]:
         rules = self.scored.model.rules
         scores = heated(self.scored.scores[rows], self._activation, temperature)
-        its = curves(scores[:, rules.kept], self.gold[np.ix_(rows, rules.kept)], rules.multi_label)
-        found = [np.nan if (one := goal(curve)) is None else one for curve in its]
+        gold = self.gold[np.ix_(rows, rules.kept)]
+        found = goal(scores[:, rules.kept], gold, rules.multi_label)
         return np.where(self.is_rare, np.nan, found)

@@ -1,11 +1,22 @@
 """Thresholds from scores and gold: where F1 is best, or where a precision is reached first."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from labelf_cli.evaluation.judged import Booleans, Floats, Ints
+
+ByLabel = npt.NDArray[np.float64]
+"""Of each label, [labels]; NaN where there is none."""
+
+Goal = Callable[[Floats, Booleans, bool], ByLabel]
+"""From scores, gold and whether several labels may hold (see ``curves``) to thresholds."""
+
+
+NEVER = 1.0
+"""The threshold of a label that reaches no precision that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,7 @@ def curves(scores: Floats, gold: Booleans, multi_label: bool) -> list[Curve]:
     """The curve of each label.
 
     Where several labels may hold, over the scores of all texts; where one does, over those of the
-    texts whose best label it is. That leaves out that a text gets its second best label where the
-    best is under its threshold and it is not.
+    texts whose best label it is.
 
     Args:
         scores: [texts × labels] float32, NaN where there is no answer.
@@ -91,3 +101,42 @@ def curves(scores: Floats, gold: Booleans, multi_label: bool) -> list[Curve]:
         support = int(gold[:, label].sum())
         found.append(Curve.of(scores[its, label], gold[its, label], support))
     return found
+
+
+def best_f1(scores: Floats, gold: Booleans, multi_label: bool) -> ByLabel:
+    """The thresholds with the highest F1 of each label; a ``Goal``."""
+    return _each(Curve.best_f1, scores, gold, multi_label)
+
+
+def precise(scores: Floats, gold: Booleans, multi_label: bool, wanted: float) -> ByLabel:
+    """The lowest thresholds over which that share of each label's answers is right; a ``Goal``.
+
+    Where one label holds, a text whose best label is under its threshold has the next one that is
+    not as its answer; so thresholds are raised until those answers are right as often, too, and
+    a label that reaches no such precision gets a threshold of 1.
+    """
+    found = _each(lambda curve: curve.precision(wanted), scores, gold, multi_label)
+    return found if multi_label else _raised(np.nan_to_num(found, nan=NEVER), scores, gold, wanted)
+
+
+def _each(
+    goal: Callable[[Curve], float | None], scores: Floats, gold: Booleans, multi_label: bool
+) -> ByLabel:
+    found = map(goal, curves(scores, gold, multi_label))
+    return np.array([np.nan if one is None else one for one in found])
+
+
+def _raised(thresholds: ByLabel, scores: Floats, gold: Booleans, wanted: float) -> ByLabel:
+    known = np.nan_to_num(scores, nan=-np.inf)
+    while True:
+        passing = np.where(known >= thresholds.astype(np.float32), known, -np.inf)
+        answers = np.where(np.isinf(passing).all(axis=1), -1, passing.argmax(axis=1))
+        higher = thresholds.copy()
+        for label in range(len(thresholds)):
+            its = answers == label
+            curve = Curve.of(scores[its, label], gold[its, label], 0)
+            if its.any() and curve.hits[-1] < wanted * curve.answers[-1]:
+                higher[label] = NEVER if (one := curve.precision(wanted)) is None else one
+        if (higher == thresholds).all():
+            return thresholds
+        thresholds = higher

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from labelf_cli.evaluation.folds import FOLDS, Folds, Heat, Thresholds
 from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.evaluation.metrics import Figures
 from labelf_cli.evaluation.scoring import Scored, score
-from labelf_cli.evaluation.thresholds import Curve
+from labelf_cli.evaluation.thresholds import NEVER, best_f1, precise
 from labelf_cli.predictions import Rules
 from labelf_cli.run import Progress
 
@@ -144,7 +145,7 @@ def _thresholds(
     """The thresholds, and what there is to say of them."""
     if not folds.scored.model.rules.gives_scores:
         return None, ["The thresholds are kept: the model gives no scores."]
-    goal = Curve.best_f1 if precision is None else lambda curve: curve.precision(precision)
+    goal = best_f1 if precision is None else partial(precise, wanted=precision)
     thresholds = folds.thresholds(heat, goal)
     after = folds.figures(heat, thresholds)
     if precision is None and after.macro_f1 <= before.macro_f1:
@@ -159,6 +160,10 @@ def _kept(folds: Folds, thresholds: Thresholds, precision: float | None) -> Iter
     if folds.is_rare.any():
         rare = ", ".join(labels[folds.is_rare])
         yield f"Fewer than {FOLDS} texts have these labels, whose thresholds are kept: {rare}."
+    out_of_reach = thresholds.final == NEVER
+    if precision is not None and out_of_reach.any():
+        names = ", ".join(labels[out_of_reach])
+        yield f"These labels reach no precision of {precision:g} and get a threshold of 1: {names}."
     missed = np.isnan(thresholds.final) & ~folds.is_rare
     if missed.any():
         names = ", ".join(labels[missed])

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score, precision_score
 
 from labelf_cli.evaluation.judged import Booleans, Floats
-from labelf_cli.evaluation.thresholds import Curve, curves
+from labelf_cli.evaluation.thresholds import Curve, curves, precise
 
 scores_ = st.integers(1, 25).flatmap(
     lambda n: hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32))
@@ -87,3 +87,32 @@ def test_of_several_labels_all_scores_count() -> None:
     assert first.scores == pytest.approx([0.7, 0.4, 0.2])
     assert second.scores == pytest.approx([0.8, 0.6, 0.3])
     assert first.hits.tolist() == [1, 2, 2]
+
+
+@given(st.data(), st.floats(0.1, 1))
+def test_answers_are_as_precise_as_was_wanted_second_best_ones_too(
+    data: st.DataObject, wanted: float
+) -> None:
+    rows, labels = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 4))
+    # Below 1, which is the threshold of a label that is never right.
+    scores = data.draw(
+        hnp.arrays(np.float32, (rows, labels), elements=st.floats(0, 0.875, width=32))
+    )
+    scores[data.draw(hnp.arrays(np.bool_, rows))] = np.nan
+    gold = np.eye(labels, dtype=bool)[
+        data.draw(hnp.arrays(np.int64, rows, elements=st.integers(0, labels - 1)))
+    ]
+    thresholds = precise(scores, gold, False, wanted)
+    passing = np.where(scores >= thresholds.astype(np.float32), scores, -1)
+    answers = np.where(passing.max(axis=1) < 0, -1, passing.argmax(axis=1))
+    for label in range(labels):
+        right = gold[answers == label, label]
+        assert not len(right) or right.mean() >= wanted
+        alone = Curve.of(*_best_only(scores, gold, label), 0).precision(wanted)
+        assert thresholds[label] >= (1 if alone is None else alone)
+
+
+def _best_only(scores: Floats, gold: Booleans, label: int) -> tuple[Floats, Booleans]:
+    best = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1) == label
+    best &= ~np.isnan(scores).any(axis=1)
+    return scores[best, label], gold[best, label]
