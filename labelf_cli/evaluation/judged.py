@@ -100,6 +100,9 @@ def judge(
 ) -> Evaluated:
     """Compare answers with gold.
 
+    A none label says that no label holds. Where one label holds, it is one like any other if gold
+    has it.
+
     Args:
         name: of the model.
         said: by the model.
@@ -108,7 +111,8 @@ def judge(
         multi_label: whether several labels may hold for one text.
     """
     answers = said.answers
-    if multi_label and said.none_label is not None:  # it says that no label holds
+    is_gold = any(said.none_label in labels for labels in gold)
+    if said.none_label is not None and (multi_label or not is_gold):
         gold = [tuple(one for one in labels if one != said.none_label) for labels in gold]
         answers = answers & (np.array(said.labels) != said.none_label)
     strange = unknown(gold, said.labels)

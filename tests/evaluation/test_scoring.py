@@ -41,6 +41,11 @@ def test_a_fallback_is_an_answer_but_covers_nothing() -> None:
         its = figures(found.judged, 0)
         assert its.accuracy == pytest.approx(accuracy)
         assert its.coverage == 2 / 3
+        # It is a label only where gold has it, and costs no precision elsewhere.
+        assert [one.label for one in its.per_label] == ["a", "b", "none"][
+            : 3 if gold == "none" else 2
+        ]
+        assert its.precision == 1
 
 
 def test_of_several_labels_a_fallback_says_that_none_holds() -> None:
