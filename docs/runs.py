@@ -12,13 +12,13 @@ from io import StringIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from labelf_cli.labelled import LabelledTable
 from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
 from labelf_cli.cli.main import app
 from labelf_cli.config_file import load_config
+from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.gold import parse_gold
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
 from labelf_cli.run import RunSettings, run

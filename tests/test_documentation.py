@@ -18,7 +18,7 @@ from conftest import ROOT
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from docs import generate, runs
+from docs import reference, runs
 from labelf_cli.cli.main import app
 from labelf_cli.config import Config, LabelfApiConfig, LlmConfig, ModelConfig
 
@@ -151,9 +151,9 @@ def test_every_page_is_linked_from_the_readme() -> None:
 # What is made from the code ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", generate.PAGES)
+@pytest.mark.parametrize("name", reference.PAGES)
 def test_a_page_that_is_made_is_as_the_code_makes_it(name: str) -> None:
-    assert PAGES[f"docs/{name}"] == generate.PAGES[name](), "run python docs/generate.py"
+    assert PAGES[f"docs/{name}"] == reference.PAGES[name](), "run python docs/reference.py"
 
 
 def test_every_command_and_option_is_told() -> None:
@@ -162,7 +162,7 @@ def test_every_command_and_option_is_told() -> None:
     for info in app.registered_commands:
         assert info.callback is not None
         assert info.callback.__doc__
-        for parameter in generate.parameters(info.callback):
+        for parameter in reference.parameters(info.callback):
             assert parameter.meaning, f"{info.callback.__name__} {parameter.names}"
 
 

@@ -1,6 +1,6 @@
 """Write commands.md and config.md: every command's help and every key, as the code has them.
 
-python docs/generate.py
+python docs/reference.py
 """
 
 import inspect
@@ -26,7 +26,7 @@ from labelf_cli.config import (
 )
 
 DOCS = Path(__file__).parent
-_MADE = "<!-- Made by docs/generate.py from the code; what is changed here is lost. -->"
+_MADE = "<!-- Made by docs/reference.py from the code; what is changed here is lost. -->"
 
 
 def main() -> None:
