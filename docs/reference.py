@@ -161,7 +161,7 @@ def config_page() -> str:
     """All keys of a models.toml, by the section and the kinds of model that have them."""
     common = set(AnyModel.model_fields)
     service = set(ServiceModel.model_fields)
-    sections = {
+    sections: dict[str, tuple[str, type[BaseModel], set[str]]] = {
         "[input]": ("", InputConfig, set()),
         "[[models]]: every kind": ("", AnyModel, set()),
         "[[models]]: those that run here": (
@@ -223,7 +223,7 @@ def _type(its: Mapping[str, Any]) -> str:
         return " or ".join(_type(one) for one in its["anyOf"] if one.get("type") != "null")
     if its["type"] == "array":
         return f"array of {_type(its['items'])}s"
-    return {"object": "table", "boolean": "true or false"}.get(its["type"], its["type"])
+    return str({"object": "table", "boolean": "true or false"}.get(its["type"], its["type"]))
 
 
 PAGES: Mapping[str, Callable[[], str]] = {"commands.md": commands_page, "config.md": config_page}
