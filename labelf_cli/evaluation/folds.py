@@ -109,5 +109,5 @@ class Folds:
         rules = self.scored.model.rules
         scores = heated(self.scored.scores[rows], self._activation, temperature)
         gold = self.gold[np.ix_(rows, rules.kept)]
-        found = goal(scores[:, rules.kept], gold, rules.multi_label)
-        return np.where(self.is_rare, np.nan, found)
+        found = goal(scores[:, rules.kept], gold, self.is_rare, rules.multi_label)
+        return np.where(self.is_rare & ~(found > rules.thresholds), np.nan, found)

@@ -11,8 +11,10 @@ from labelf_cli.evaluation.judged import Booleans, Floats, Ints
 ByLabel = npt.NDArray[np.float64]
 """Of each label, [labels]; NaN where there is none."""
 
-Goal = Callable[[Floats, Booleans, bool], ByLabel]
-"""From scores, gold and whether several labels may hold (see ``curves``) to thresholds."""
+Goal = Callable[[Floats, Booleans, Booleans, bool], ByLabel]
+"""From scores, gold, which labels too few texts have, and whether several may hold (see ``curves``)
+to thresholds.
+"""
 
 
 NEVER = 1.0
@@ -103,20 +105,26 @@ def curves(scores: Floats, gold: Booleans, multi_label: bool) -> list[Curve]:
     return found
 
 
-def best_f1(scores: Floats, gold: Booleans, multi_label: bool) -> ByLabel:
+def best_f1(scores: Floats, gold: Booleans, rare: Booleans, multi_label: bool) -> ByLabel:
     """The thresholds with the highest F1 of each label; a ``Goal``."""
-    return _each(Curve.best_f1, scores, gold, multi_label)
+    return np.where(rare, np.nan, _each(Curve.best_f1, scores, gold, multi_label))
 
 
-def precise(scores: Floats, gold: Booleans, multi_label: bool, wanted: float) -> ByLabel:
+def precise(
+    scores: Floats, gold: Booleans, rare: Booleans, multi_label: bool, wanted: float
+) -> ByLabel:
     """The lowest thresholds over which that share of each label's answers is right; a ``Goal``.
 
     Where one label holds, a text whose best label is under its threshold has the next one that is
-    not as its answer; so thresholds are raised until those answers are right as often, too, and
-    a label that reaches no such precision gets a threshold of 1.
+    not as its answer; so thresholds are raised until those answers are right as often, too. A label
+    that reaches no such precision gets a threshold of 1, and one that too few texts have one over
+    which it is always the best.
     """
     found = _each(lambda curve: curve.precision(wanted), scores, gold, multi_label)
-    return found if multi_label else _raised(np.nan_to_num(found, nan=NEVER), scores, gold, wanted)
+    if multi_label:
+        return np.where(rare, np.nan, found)
+    start = np.where(rare, _best_alone(scores), np.nan_to_num(found, nan=NEVER))
+    return _raised(start, scores, gold, rare, wanted)
 
 
 def _each(
@@ -126,13 +134,23 @@ def _each(
     return np.array([np.nan if one is None else one for one in found])
 
 
-def _raised(thresholds: ByLabel, scores: Floats, gold: Booleans, wanted: float) -> ByLabel:
+def _best_alone(scores: Floats) -> ByLabel:
+    """Thresholds over which each label has no score that another one of the same text exceeds."""
+    known = scores[~np.isnan(scores).any(axis=1)]
+    is_best = known.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
+    highest = np.where(is_best, -np.inf, known).max(axis=0, initial=0.0)
+    return np.array([_between(float(one), NEVER) if one < NEVER else NEVER for one in highest])
+
+
+def _raised(
+    thresholds: ByLabel, scores: Floats, gold: Booleans, rare: Booleans, wanted: float
+) -> ByLabel:
     known = np.nan_to_num(scores, nan=-np.inf)
     while True:
         passing = np.where(known >= thresholds.astype(np.float32), known, -np.inf)
         answers = np.where(np.isinf(passing).all(axis=1), -1, passing.argmax(axis=1))
         higher = thresholds.copy()
-        for label in range(len(thresholds)):
+        for label in np.flatnonzero(~rare):
             its = answers == label
             curve = Curve.of(scores[its, label], gold[its, label], 0)
             if its.any() and curve.hits[-1] < wanted * curve.answers[-1]:

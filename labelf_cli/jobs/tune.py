@@ -159,7 +159,10 @@ def _kept(folds: Folds, thresholds: Thresholds, precision: float | None) -> Iter
     labels = np.array(folds.scored.model.rules.score_labels)
     if folds.is_rare.any():
         rare = ", ".join(labels[folds.is_rare])
-        yield f"Fewer than {FOLDS} texts have these labels, whose thresholds are kept: {rare}."
+        what = "whose thresholds are kept"
+        if precision is not None and not folds.scored.model.rules.multi_label:
+            what = "which are answered where they are the best"
+        yield f"Fewer than {FOLDS} texts have these labels, {what}: {rare}."
     out_of_reach = thresholds.final == NEVER
     if precision is not None and out_of_reach.any():
         names = ", ".join(labels[out_of_reach])

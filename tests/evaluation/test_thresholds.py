@@ -102,10 +102,15 @@ def test_answers_are_as_precise_as_was_wanted_second_best_ones_too(
     gold = np.eye(labels, dtype=bool)[
         data.draw(hnp.arrays(np.int64, rows, elements=st.integers(0, labels - 1)))
     ]
-    thresholds = precise(scores, gold, False, wanted)
+    rare = data.draw(hnp.arrays(np.bool_, labels))
+    thresholds = precise(scores, gold, rare, False, wanted)
     passing = np.where(scores >= thresholds.astype(np.float32), scores, -1)
     answers = np.where(passing.max(axis=1) < 0, -1, passing.argmax(axis=1))
     for label in range(labels):
+        if rare[label]:
+            best = np.nan_to_num(scores, nan=-1).argmax(axis=1)
+            assert (best[answers == label] == label).all()
+            continue
         right = gold[answers == label, label]
         assert not len(right) or right.mean() >= wanted
         alone = Curve.of(*_best_only(scores, gold, label), 0).precision(wanted)
