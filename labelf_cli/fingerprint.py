@@ -11,12 +11,37 @@ import pyarrow as pa
 
 from labelf_cli import __version__
 from labelf_cli.classifiers.interface import Model
+from labelf_cli.storage.names import InputName
+from labelf_cli.storage.reading import open_object, read_before_the_run, state_of
+from labelf_cli.storage.uri import Uri
 
 _ENDS_BYTES = 1 << 20
 
 
 def of_input(name: str) -> dict[str, Any]:
-    """A file by its size, its time, and the hash of its first and its last MiB."""
+    """A file or an object by its size, its time, and the hash of its first and its last MiB."""
+    known = InputName.of(name)
+    folders = {"folders": [list(pair) for pair in known.partitions]} if known.partitions else {}
+    return (_of_file(known) if known.uri is None else _of_object(known.uri)) | folders
+
+
+def _of_object(uri: Uri) -> dict[str, Any]:
+    state = state_of(uri)
+    digest = hashlib.sha256()
+    with read_before_the_run(uri), open_object(uri) as file:
+        digest.update(file.read(_ENDS_BYTES))
+        file.seek(max(state.size - _ENDS_BYTES, 0))
+        digest.update(file.read(_ENDS_BYTES))
+    return {
+        "name": str(uri),
+        "bytes": state.size,
+        "modified": _time(state.modified),
+        "version": state.etag,
+        "sha256 of its ends": digest.hexdigest(),
+    }
+
+
+def _of_file(name: str) -> dict[str, Any]:
     status = Path(name).stat()
     digest = hashlib.sha256()
     with Path(name).open("rb") as file:

@@ -6,6 +6,9 @@
         run.json                    the fingerprint: all that decides the output's bytes
         000000000000.arrow          a part: consecutive rows of the output, as an Arrow IPC stream
         000000000000.json           its entry in the journal, written once the part is durable
+        publishing                  of a folder: what is in it is of this run
+
+In an object store each is an object, but for the answers, which lie on the machine's own disk.
 
 A part counts only by its entry, and only while its bytes are those that the entry tells. Whatever
 else lies there is left over and is removed.
@@ -15,19 +18,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Self
 
-from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError
-from labelf_cli.locks import Lock
+from labelf_cli.storage.interface import HeldError, Storage
+from labelf_cli.storage.local import ANSWERS, LOCK
 from labelf_cli.summary import Summary
 
 Fingerprint = Mapping[str, Any]
 """Nested plain values, as JSON has them; none at all for a run that can't be gone on with."""
 
-_LOCK, _RUN, _ENTRY, _PART = "lock", "run.json", ".json", ".arrow"
-_ANSWERS = "answers.sqlite"
+_RUN, _ENTRY, _PART = "run.json", ".json", ".arrow"
+_PUBLISHING = "publishing"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -83,9 +86,11 @@ class Journal:
     Attributes:
         entries: of the parts that are durable.
         keeps: whether a later run can go on from them.
+        has_published: whether an unfinished run has begun to publish a folder.
+        is_resumed: whether this run goes on with it.
     """
 
-    def __init__(self, output: Path, disk: Disk) -> None:
+    def __init__(self, output: PurePath, disk: Storage) -> None:
         """Make the folder and lock it.
 
         Args:
@@ -99,17 +104,16 @@ class Journal:
         self.folder = output.with_name(f"{output.name}.labelf")
         self._output, self._disk = output, disk
         self.entries: list[Entry] = []
-        self.keeps = False
+        self.keeps = self.has_published = self.is_resumed = False
         disk.make_folder(self.folder)
-        lock = Lock.acquire(self.folder / _LOCK)
-        if lock is None:
-            pid = Lock.holder(self.folder / _LOCK)
+        try:
+            self._lease = disk.lock(self.folder)
+        except HeldError as held:
             raise OutputError(
-                f"another run is writing it (pid {pid})",
-                where=output,
+                f"another run is writing it ({held})",
+                where=disk.shown(output),
                 todo="Wait for it, or choose another -o",
-            )
-        self._lock = lock
+            ) from None
 
     def resume(self, fingerprint: Fingerprint, *, restart: bool) -> None:
         """Find what an earlier run of the same fingerprint left, and remove the rest.
@@ -123,31 +127,39 @@ class Journal:
         if before is not None and not restart and before != content:
             raise OutputError(
                 f"an unfinished run of it differs: {_difference(before, fingerprint)}",
-                where=self._output,
+                where=self._disk.shown(self._output),
                 todo="Run that command again, or add --restart to throw its work away",
             )
-        if before == content and not restart:
-            self.entries = list(self._durable())
-        kept = {_LOCK, _RUN} if self.entries else {_LOCK}
-        kept |= {_ANSWERS + suffix for suffix in ("", "-wal", "-shm")}  # right whatever the run
+        names = self._disk.names(self.folder)
+        self.has_published = _PUBLISHING in names
+        self.is_resumed = before == content and not restart
+        if self.is_resumed:
+            self.entries = list(self._durable(names))
+        kept = {LOCK, _RUN} if self.entries else {LOCK}
+        kept |= {ANSWERS + suffix for suffix in ("", "-wal", "-shm")}  # right whatever the run
+        kept |= {_PUBLISHING}  # until its folder is empty
         kept |= {entry.name + suffix for entry in self.entries for suffix in (_ENTRY, _PART)}
         # The fingerprint goes first and comes first: no part ever stands beside one of others.
-        for name in sorted(self._disk.names(self.folder), key=lambda name: name != _RUN):
+        for name in sorted(names, key=lambda name: name != _RUN):
             if name not in kept:
                 self._disk.remove(self.folder / name)
         if not self.entries and self.keeps:
             self._disk.write(self.folder / _RUN, content)
 
-    def _durable(self) -> Iterable[Entry]:
+    def _durable(self, names: Iterable[str]) -> Iterable[Entry]:
         """The entries whose parts are as they were written, none twice."""
         end = 0
-        for name in self._disk.names(self.folder):
-            if name.endswith(_ENTRY) and name != _RUN:
-                content = self._read(name)
-                entry = None if content is None else Entry.from_bytes(content)
-                if entry and entry.first_row >= end and self._is_whole(entry):
-                    end = entry.first_row + entry.rows
-                    yield entry
+        told = [name for name in names if name.endswith(_ENTRY) and name != _RUN]
+        for entry in self._disk.map(self._whole, told):
+            if entry and entry.first_row >= end:
+                end = entry.first_row + entry.rows
+                yield entry
+
+    def _whole(self, name: str) -> Entry | None:
+        """The entry of a name, if its part is as it was written."""
+        content = self._read(name)
+        entry = None if content is None else Entry.from_bytes(content)
+        return entry if entry and self._is_whole(entry) else None
 
     def _is_whole(self, entry: Entry) -> bool:
         try:
@@ -181,13 +193,23 @@ class Journal:
     @property
     def answers(self) -> Path | None:
         """Where what services say can be kept; None where no later run could go on from it."""
-        return self.folder / _ANSWERS if self.keeps else None
+        return self._disk.answers(self.folder) if self.keeps else None
 
-    def part(self, entry: Entry) -> Path:
+    def part(self, entry: Entry) -> PurePath:
         """The file of a part."""
         return self.folder / f"{entry.name}{_PART}"
 
-    def add(self, draft: Path, entry: Entry) -> None:
+    def begin_publishing(self) -> None:
+        """Note that what will stand in the folder of the output is of this run."""
+        self.has_published = True
+        self._disk.write(self.folder / _PUBLISHING, b"")
+
+    def forget_published(self) -> None:
+        """What another run has published of the folder is removed."""
+        self._disk.remove(self.folder / _PUBLISHING)
+        self.has_published = False
+
+    def add(self, draft: PurePath, entry: Entry) -> None:
         """Take a part whose bytes are durable: name it, then tell of it."""
         # Noted first: a signal may come in between, and what is durable by then must be kept.
         self.entries.append(entry)
@@ -196,7 +218,8 @@ class Journal:
 
     def close(self) -> None:
         """Let others work on the output; what they can't go on with is removed."""
-        if self.keeps and (self.entries or (self.folder / _ANSWERS).exists()):
+        is_needed = self.entries or self.has_published or self._disk.answers(self.folder).exists()
+        if self.keeps and is_needed:
             self.release()
         else:
             self.remove()
@@ -212,7 +235,7 @@ class Journal:
 
     def release(self) -> None:
         """Let others work on the output; all stays as it is."""
-        self._lock.release()
+        self._lease.release()
 
 
 def _difference(before: bytes, fingerprint: Fingerprint) -> str:

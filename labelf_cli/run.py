@@ -5,21 +5,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from labelf_cli import fingerprint
 from labelf_cli.chunk import Chunk
 from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config
-from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers
 from labelf_cli.rows import Rows
-from labelf_cli.sinks.destination import Destination, Durable, Table, open_destination
-from labelf_cli.sinks.files import is_device, open_output
+from labelf_cli.sinks.destination import (
+    PART_ROWS,
+    Destination,
+    Durable,
+    Table,
+    open_destination,
+)
+from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.rejects import (
@@ -31,6 +36,9 @@ from labelf_cli.sources.rejects import (
 )
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.spent import Spent
+from labelf_cli.storage.interface import Storage
+from labelf_cli.storage.local import Disk
+from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
 
 CHUNK_ROWS = 4096
@@ -45,8 +53,8 @@ class RunSettings:
 
     Attributes:
         config: the models.
-        inputs: files, globs or ``-``.
-        output: a file, None for stdout.
+        inputs: files, folders, globs, URIs or ``-``.
+        output: a file or a folder, None for stdout.
         text_columns: what is classified; empty for what the config says.
         input_format, output_format: None for what the names say.
         delimiter: of CSV inputs; None for the format's own.
@@ -63,12 +71,13 @@ class RunSettings:
         rejects: file of the rejected ones; None for the output's name with a suffix.
         restart: whether to throw away what an earlier run with other settings has left.
         part_seconds: about how much work a crash may cost.
+        part_rows: rows of each file of a folder but the last.
     """
 
     config: Config
     inputs: tuple[str, ...]
     threads: int
-    output: Path | None = None
+    output: Path | Location | None = None
     text_columns: tuple[str, ...] = ()
     input_format: Format | None = None
     output_format: Format | None = None
@@ -86,20 +95,31 @@ class RunSettings:
     rejects: Path | None = None
     restart: bool = False
     part_seconds: float = 1.0
+    part_rows: int = PART_ROWS
 
     @property
-    def rejects_file(self) -> Path:
+    def place(self) -> Location | None:
+        """Where the output goes; None for stdout."""
+        return None if self.output is None else Location.of(self.output)
+
+    @property
+    def rejects_file(self) -> Location:
         """Where rejected rows go.
 
         Raises:
             OutputError: there is no file beside which they could go, or they would overwrite one.
         """
-        if self.rejects is None and (self.output is None or is_device(self.output)):
+        place = self.place
+        is_stream = place is None or (place.uri is None and is_device(place.local))
+        if self.rejects is not None:
+            rejects = Location.of(self.rejects)
+        elif place is None or is_stream:
             raise OutputError("there is no file to put rejected rows beside", todo=_SAY_REJECTS)
-        path = self.rejects or Path(f"{self.output}{REJECTS_SUFFIX}")
-        if self.output is not None and path.resolve() == self.output.resolve():
-            raise OutputError("the output and the rejected rows", where=path, todo=_SAY_REJECTS)
-        return path
+        else:
+            rejects = place.suffixed(REJECTS_SUFFIX)
+        if place is not None and rejects.path == place.path:
+            raise OutputError("the output and the rejected rows", where=rejects, todo=_SAY_REJECTS)
+        return rejects
 
 
 @dataclass(frozen=True)
@@ -111,14 +131,14 @@ class Progress:
 
 
 def run(
-    settings: RunSettings, progress: Callable[[Progress], None], disk: Disk | None = None
+    settings: RunSettings, progress: Callable[[Progress], None], disk: Storage | None = None
 ) -> Summary:
     """Classify the inputs and write the output, going on from where an earlier run ended.
 
     Args:
         settings: all that decides the run.
         progress: told after each chunk.
-        disk: what the output and its work folder stand on; the file system for None.
+        disk: what the output and its work folder stand on; what its name says for None.
 
     Raises:
         UsageError: something can't be used; no text was classified.
@@ -132,15 +152,18 @@ def run(
     ) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
-        table = Table(settings.output, format_, columns.schema(source.schema, source.names))
-        durable = _durable(settings, names, labeller, disk or Disk())
+        schema = columns.schema(source.schema, source.names)
+        table = Table(settings.place, format_, schema, settings.part_rows)
+        disk = disk or (Disk() if settings.place is None else settings.place.open())
+        durable = _durable(settings, names, labeller, disk)
         with _named_errors(settings), closing(open_destination(table, durable)) as destination:
             if destination.answers is not None:
                 labeller.keep_what_services_say(destination.answers)
             labeller.load()
             rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
-            summary = destination.summary + Summary(loading=time.monotonic() - began)
-            with _bad_rows(settings, destination.folder) as bad_rows:
+            loading = Summary(loading=time.monotonic() - began)
+            summary = destination.summary + loading
+            with _bad_rows(settings, destination.folder, disk) as bad_rows:
                 for chunk, answers in labeller.label(rows.chunks(bad_rows)):
                     summary += _write(chunk, answers, columns, destination)
                     rows.answered(chunk)
@@ -149,13 +172,16 @@ def run(
                     raise RunError(f"{rows.count} rows were read but {summary.rows} written")
                 bad_rows.finish(rows.count)
             labeller.close()  # before the folder goes where it may keep answers
-            destination.publish()
-    took = Summary(
+            destination.publish(loading + _took(began, bad_rows, rows))
+    return summary + _took(began, bad_rows, rows)
+
+
+def _took(began: float, bad_rows: BadRows, rows: Rows) -> Summary:
+    return Summary(
         seconds=time.monotonic() - began,
         rejected=bad_rows.count,
         spent=Spent(reading=rows.seconds),
     )
-    return summary + took
 
 
 def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destination) -> Summary:
@@ -177,13 +203,13 @@ def _named_errors(settings: RunSettings) -> Iterator[None]:
     except OSError as error:
         raise WriteError(
             f"can't be written ({error.strerror or error})",
-            where=settings.output or "stdout",
+            where=settings.place or "stdout",
             todo="Mend that and run the same command again",
         ) from error
 
 
 @contextmanager
-def _bad_rows(settings: RunSettings, folder: Path | None) -> Iterator[BadRows]:
+def _bad_rows(settings: RunSettings, folder: PurePath | None, disk: Storage) -> Iterator[BadRows]:
     """What becomes of bad rows; the file of rejected ones appears when the block has ended well.
 
     Without any there is none, not even that of an earlier run. Until then it lies in the work
@@ -192,18 +218,27 @@ def _bad_rows(settings: RunSettings, folder: Path | None) -> Iterator[BadRows]:
     if settings.bad_rows is BadRowPolicy.FAIL:
         yield FailOnBadRows()
         return
-    path = settings.rejects_file
-    beside = folder is not None and path.resolve().parent == folder.parent
-    output = open_output(path, "--rejects", draft_in=folder if beside else None)
+    place = settings.rejects_file
+    output = _open_rejects(place, folder, disk)
     try:
         bad_rows = RejectBadRows(output.stream, settings.max_rejects)
         yield bad_rows
-        if bad_rows.count or is_device(path):
+        if bad_rows.count or (place.uri is None and is_device(place.local)):
             output.publish()
+        elif place.uri is None:
+            place.local.unlink(missing_ok=True)
         else:
-            path.unlink(missing_ok=True)
+            disk.remove(place.path)
     finally:
         output.discard()
+
+
+def _open_rejects(place: Location, folder: PurePath | None, disk: Storage) -> Output:
+    """The file of rejected rows; in an object store it lies beside the output."""
+    if place.uri is not None:
+        return FileOutput(place.path, disk, draft_in=folder)
+    beside = folder is not None and place.path.parent == folder.parent
+    return open_output(place.local, "--rejects", draft_in=folder if beside else None)
 
 
 def _check_rejects(settings: RunSettings) -> None:
@@ -222,8 +257,7 @@ def _check_rejects(settings: RunSettings) -> None:
 def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
     """The inputs as one table, their names, and the format of the output."""
     names, format_ = input_format(settings.inputs, settings.input_format)
-    suffix = None if settings.output is None else format_of(settings.output.name)
-    output_format = settings.output_format or suffix or format_
+    output_format = _output_format(settings) or format_
     if output_format is Format.PARQUET and settings.output is None and sys.stdout.isatty():
         raise OutputError("Parquet is not for a terminal", todo="Name a file with -o")
     options = ReadOptions(
@@ -236,10 +270,23 @@ def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
     return Inputs(names, format_, options), names, output_format
 
 
-def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: Disk) -> Durable:
+def _output_format(settings: RunSettings) -> Format | None:
+    """What ``--output-format`` or the output's name says; a folder is of Parquet files."""
+    place, given = settings.place, settings.output_format
+    if place is None or not place.is_folder:
+        return given or (None if place is None else format_of(place.name))
+    if given not in (None, Format.PARQUET):
+        raise OutputError(
+            f"a folder holds Parquet files, not {given}", where=place, todo="Name a file with -o"
+        )
+    return Format.PARQUET
+
+
+def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: Storage) -> Durable:
     """How the run is gone on with, and all that decides the bytes of its output."""
     decides: dict[str, Any] = {}
-    if STDIN not in names and settings.output is not None:
+    place = settings.place
+    if STDIN not in names and place is not None:
         decides = {
             "versions": fingerprint.of_versions(),
             "inputs": [fingerprint.of_input(name) for name in names],
@@ -253,5 +300,6 @@ def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: 
             "layout": settings.layout,
             "separator": settings.separator,
             "limit": settings.limit,
+            "rows of a file": settings.part_rows if place.is_folder else None,
         }
     return Durable(decides, settings.restart, disk, settings.part_seconds)

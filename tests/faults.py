@@ -3,10 +3,10 @@
 import errno
 import os
 import signal
-from pathlib import Path
+from pathlib import PurePath
 from typing import IO, cast
 
-from labelf_cli.disk import Disk
+from labelf_cli.storage.local import Disk
 
 
 class CountingDisk(Disk):
@@ -20,36 +20,36 @@ class CountingDisk(Disk):
         """Called before each operation."""
         self.count += 1
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: PurePath) -> None:
         self.step()
         super().make_folder(path)
 
-    def names(self, folder: Path) -> list[str]:
+    def names(self, folder: PurePath) -> list[str]:
         self.step()
         return super().names(folder)
 
-    def create(self, path: Path) -> IO[bytes]:
+    def create(self, path: PurePath) -> IO[bytes]:
         self.step()
         return cast(IO[bytes], _File(super().create(path), self))
 
-    def open(self, path: Path) -> IO[bytes]:
+    def open(self, path: PurePath) -> IO[bytes]:
         self.step()
         return super().open(path)
 
-    def sync(self, path: Path) -> None:
+    def sync(self, path: PurePath) -> None:
         self.step()
         super().sync(path)
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: PurePath, target: PurePath) -> None:
         self.step()
         super().replace(source, target)
         self.step()
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: PurePath) -> None:
         self.step()
         super().remove(path)
 
-    def remove_folder(self, path: Path) -> None:
+    def remove_folder(self, path: PurePath) -> None:
         self.step()
         super().remove_folder(path)
 

@@ -30,14 +30,14 @@ def test_a_signal_while_a_part_is_added_does_not_cost_it(tmp_path: Path, operati
     disk = InterruptedDisk()
     journal = Journal(tmp_path / "out.csv", disk)
     journal.resume(FINGERPRINT, restart=False)
-    draft = journal.folder / "part.tmp"
+    draft = Path(journal.folder) / "part.tmp"
     draft.write_bytes(CONTENT)
     entry = Entry(0, 3, 3, len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), Summary(3))
     disk.at = disk.count + operations
     with pytest.raises(KeyboardInterrupt):
         journal.add(draft, entry)
     journal.close()
-    is_durable = (journal.folder / f"{entry.name}.json").exists()
+    is_durable = (Path(journal.folder) / f"{entry.name}.json").exists()
     again = Journal(tmp_path / "out.csv", CountingDisk())
     again.resume(FINGERPRINT, restart=False)
     assert again.entries == ([entry] if is_durable else [])

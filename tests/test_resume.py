@@ -49,7 +49,7 @@ def settings(request: pytest.FixtureRequest, asked: Callable[[str], RunSettings]
 
 
 def output_of(settings: RunSettings) -> Path:
-    assert settings.output is not None
+    assert isinstance(settings.output, Path)
     return settings.output
 
 

@@ -13,12 +13,21 @@ from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
 def classify(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files, globs, or - for stdin.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders, globs, URIs such as s3://bucket/calls/*.csv, or - for stdin.",
+        ),
     ],
     config: ConfigFile,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where the table goes; else stdout."),
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the table goes; DIR/ is a folder of Parquet files. URIs too; else stdout.",
+        ),
     ] = None,
     text_column: TextColumn = None,
     model: ModelNames = None,
@@ -118,6 +127,7 @@ def classify(
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.run import CHUNK_ROWS, RunSettings, run
+    from labelf_cli.storage.location import Location
 
     log_to_stderr(log_format, verbose)
     if report:
@@ -125,7 +135,7 @@ def classify(
     settings = RunSettings(
         config=load_config(config).only(tuple(model or ())),
         inputs=tuple(inputs),
-        output=output,
+        output=None if output is None else Location(output),
         text_columns=tuple(text_column or ()),
         input_format=input_format,
         output_format=output_format,

@@ -115,7 +115,7 @@ def _shares(name: str, counts: list[tuple[str | None, int]], total: int) -> Rend
     return Group(table, more)
 
 
-def show_that_nothing_was_usable(summary: Summary, rejects: Path) -> None:
+def show_that_nothing_was_usable(summary: Summary, rejects: object) -> None:
     """That the inputs seem to be something else than was said, on stderr, even when quiet."""
     say(
         f"not one row could be read, {summary.rejected:,} were rejected: {rejects} says why. "

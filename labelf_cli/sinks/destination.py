@@ -2,19 +2,26 @@
 
 import logging
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import IO, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format
 from labelf_cli.journal import Fingerprint, Journal
-from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
-from labelf_cli.sinks.open import open_sink, writing
+from labelf_cli.sinks.files import Output, is_device, open_output
+from labelf_cli.sinks.open import open_sink
 from labelf_cli.sinks.part import Part
+from labelf_cli.sinks.whole import Folder, OneFile, Whole
+from labelf_cli.storage.interface import Storage
+from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
+
+PART_ROWS = 1 << 20
+
+NOTHING = Summary()
 
 _log = logging.getLogger(__name__)
 
@@ -23,14 +30,16 @@ class Table(NamedTuple):
     """What is to be written.
 
     Attributes:
-        path: of the file; None for stdout.
+        path: of the file or the folder; None for stdout.
         format: of the file.
         schema: of the rows.
+        part_rows: of a folder, rows of each file but the last.
     """
 
-    path: Path | None
+    path: Path | Location | None
     format: Format
     schema: pa.Schema
+    part_rows: int = PART_ROWS
 
 
 class Durable(NamedTuple):
@@ -45,7 +54,7 @@ class Durable(NamedTuple):
 
     fingerprint: Fingerprint
     restart: bool
-    disk: Disk
+    disk: Storage
     part_seconds: float
 
 
@@ -63,7 +72,7 @@ class Destination(ABC):
 
     done: tuple[range, ...] = ()
     summary = Summary()
-    folder: Path | None = None
+    folder: PurePath | None = None
     answers: Path | None = None
 
     @abstractmethod
@@ -77,8 +86,12 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def publish(self) -> None:
-        """All is written: let it be seen."""
+    def publish(self, rest: Summary = NOTHING) -> None:
+        """All is written: let it be seen.
+
+        Args:
+            rest: what is known of the run beside what ``write`` was told.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -96,7 +109,7 @@ class Straight(Destination):
         """See ``Destination.write``."""
         self._sink.write(batch)
 
-    def publish(self) -> None:
+    def publish(self, rest: Summary = NOTHING) -> None:  # noqa: ARG002
         """See ``Destination.publish``."""
         self._sink.finish()
         self._output.publish()
@@ -110,18 +123,17 @@ class Straight(Destination):
 
 
 class Journalled(Destination):
-    """A file: parts in a work folder beside it, put together at the end."""
+    """A table whose parts lie in a work folder beside it, and are put together at the end."""
 
-    def __init__(self, journal: Journal, path: Path, table: Table, durable: Durable) -> None:
+    def __init__(self, journal: Journal, whole: Whole, durable: Durable) -> None:
         """Go on with a journal that was resumed.
 
         Args:
             journal: of the parts.
-            path: of the table, links followed.
-            table: what is written.
-            durable: how it outlives the run.
+            whole: what becomes of them.
+            durable: how they outlive the run.
         """
-        self._journal, self._path, self._table = journal, path, table
+        self._journal, self._whole = journal, whole
         self.folder, self.answers = journal.folder, journal.answers
         self._disk, self._part_seconds = durable.disk, durable.part_seconds
         self._part: Part | None = None
@@ -152,35 +164,30 @@ class Journalled(Destination):
             self._disk.sync(part.path)
             self._journal.add(part.path, entry)
 
-    def publish(self) -> None:
+    def publish(self, rest: Summary = NOTHING) -> None:
         """See ``Destination.publish``."""
         self._close_part()
-        whole = FileOutput(self._path, self._disk, draft_in=self.folder)
-        try:
-            self._write_parts(whole.stream)
-            whole.publish()
-        except BaseException:
-            whole.discard()
-            raise
+        told = sum((entry.summary for entry in self._journal.entries), rest)
+        self._whole.publish(self._batches(), told)
         self._is_open = False
         try:
             self._journal.remove()
         except OSError as error:
-            _log.warning("%s: can't be removed (%s)", self.folder, error.strerror)
+            folder = self._disk.shown(self._journal.folder)
+            _log.warning("%s: can't be removed (%s)", folder, error.strerror)
 
-    def _write_parts(self, stream: IO[bytes]) -> None:
-        """Put the table together, in one pass and in the memory of a row group."""
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows of all parts in order."""
         end = 0
-        with writing(open_sink(stream, self._table.format, self._table.schema)) as sink:
-            for entry in sorted(self._journal.entries, key=lambda entry: entry.first_row):
-                written = 0
-                with self._disk.open(self._journal.part(entry)) as part:
-                    for batch in pa.ipc.open_stream(part):
-                        sink.write(batch)
-                        written += batch.num_rows
-                if (entry.first_row, entry.written) != (end, written):  # law 2
-                    raise RunError(f"the part of row {end} is not as it was written")
-                end += entry.rows
+        for entry in sorted(self._journal.entries, key=lambda entry: entry.first_row):
+            written = 0
+            with self._disk.open(self._journal.part(entry)) as part:
+                for batch in pa.ipc.open_stream(part):
+                    yield batch
+                    written += batch.num_rows
+            if (entry.first_row, entry.written) != (end, written):  # law 2
+                raise RunError(f"the part of row {end} is not as it was written")
+            end += entry.rows
 
     def close(self) -> None:
         """See ``Destination.close``."""
@@ -193,27 +200,39 @@ class Journalled(Destination):
 
 
 def open_destination(table: Table, durable: Durable) -> Destination:
-    """Where the rows go: a file, what is no regular file as it is, or stdout for None.
+    """Where the rows go: a file or a folder, what is neither as it is, or stdout for None.
 
     Raises:
-        OutputError: it can't be written to, another run is at work on it, or what is left of an
-            earlier one has another fingerprint.
+        OutputError: it can't be written to, another run is at work on it, what is left of an
+            earlier one has another fingerprint, or a folder holds what is not of this run.
     """
-    path = table.path
-    if path is None or is_device(path):
-        return Straight(open_output(path), table)
-    if path.is_dir():
-        raise OutputError("a folder", where=path, todo="Name a file with -o")
-    final = path.resolve()
+    if table.path is None:
+        return Straight(open_output(None), table)
+    place = Location.of(table.path)
+    if place.uri is None and not place.is_folder:
+        if is_device(place.local):
+            return Straight(open_output(place.local), table)
+        if place.local.is_dir():
+            raise OutputError("a folder", where=place, todo="Name a file with -o")
     try:
-        journal = Journal(final, durable.disk)
-        try:
-            journal.resume(durable.fingerprint, restart=durable.restart)
-        except BaseException:
-            journal.release()
-            raise
+        return _journalled(place, table, durable)
     except OSError as error:
         raise OutputError(
-            f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
+            f"can't be written ({error.strerror})", where=place, todo="Choose another -o"
         ) from None
-    return Journalled(journal, final, table, durable)
+
+
+def _journalled(place: Location, table: Table, durable: Durable) -> Journalled:
+    path, disk = place.path, durable.disk
+    journal = Journal(path, disk)
+    try:
+        journal.resume(durable.fingerprint, restart=durable.restart)
+        if not place.is_folder:
+            whole = OneFile(path, table.format, table.schema, disk, journal.folder)
+            return Journalled(journal, whole, durable)
+        folder = Folder(path, table.schema, table.part_rows, disk, journal)
+        folder.check(restart=durable.restart)
+        return Journalled(journal, folder, durable)
+    except BaseException:
+        journal.release()
+        raise

@@ -5,14 +5,15 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 import pyarrow as pa
 
-from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.formats import compression_of
+from labelf_cli.storage.interface import Storage
+from labelf_cli.storage.local import Disk
 
 
 class Output(ABC):
@@ -32,7 +33,7 @@ class Output(ABC):
 class FileOutput(Output):
     """A file that takes its name by one rename at the end."""
 
-    def __init__(self, path: Path, disk: Disk, draft_in: Path | None = None) -> None:
+    def __init__(self, path: PurePath, disk: Storage, draft_in: PurePath | None = None) -> None:
         """Create a file beside the final one, or in a folder of the same file system.
 
         Raises:
@@ -52,7 +53,7 @@ class FileOutput(Output):
         self.stream.close()
         self._file.close()
         self._disk.sync(self._draft)
-        self._disk.replace(self._draft, self._path)
+        self._disk.publish(self._draft, self._path)
 
     def discard(self) -> None:
         """Remove the draft."""
@@ -121,7 +122,9 @@ def is_device(path: Path) -> bool:
     return path.exists() and not (path.is_file() or path.is_dir())
 
 
-def open_output(path: Path | None, option: str = "-o", *, draft_in: Path | None = None) -> Output:
+def open_output(
+    path: Path | None, option: str = "-o", *, draft_in: PurePath | None = None
+) -> Output:
     """Where the bytes go: a file, what is no regular file as it is, or stdout for None.
 
     Args:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from dataclasses import replace
-from pathlib import Path
+from pathlib import PurePath
 from typing import IO
 
 import pyarrow as pa
@@ -20,9 +20,9 @@ class Part:
         end: position after its last row.
     """
 
-    def __init__(self, file: IO[bytes], path: Path, first_row: int) -> None:
+    def __init__(self, file: IO[bytes], path: PurePath, first_row: int) -> None:
         self._file, self.path, self.end = file, path, first_row
-        self._bytes = _Hashed(file)
+        self._bytes = Hashed(file)
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
         self._begun = time.monotonic()
         self._entry = Entry(first_row, 0, 0, 0, "", Summary())
@@ -59,8 +59,8 @@ class Part:
         return replace(self._entry, size=self._bytes.size, sha256=self._bytes.digest.hexdigest())
 
 
-class _Hashed:
-    """A stream that knows the hash of what went through it."""
+class Hashed:
+    """A stream that knows the length and the hash of what went through it."""
 
     closed = False
 

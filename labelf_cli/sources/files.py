@@ -1,17 +1,20 @@
-"""Where the bytes of an input come from: files, globs, stdin; decompressed, and in UTF-8."""
+"""Where the bytes of an input come from: files, objects, stdin; decompressed, and in UTF-8."""
 
-import glob
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import pyarrow as pa
 
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.formats import compression_of
 from labelf_cli.sources.encodings import begun, encoding_of, in_utf8, known_encoding, without_mark
+from labelf_cli.sources.listing import found
+from labelf_cli.storage.names import InputName
+from labelf_cli.storage.reading import open_object, size_of
+from labelf_cli.storage.uri import told
 
 PREFIX_BYTES = 4 << 20
 """What is looked at before the run: column names, and the types of JSON values."""
@@ -19,23 +22,18 @@ PREFIX_BYTES = 4 << 20
 STDIN = "-"
 
 _BLOCK_BYTES = 1 << 20
+_OBJECT_BLOCK_BYTES = 8 << 20
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
-    """File names behind the arguments: as they are, or the matches of a glob, sorted.
+    """File names behind the arguments: as they are, those in a folder, the matches of a glob.
 
     Raises:
         InputError: there is no such file, or nothing matches.
     """
     names: list[str] = []
     for pattern in patterns:
-        if pattern == STDIN or Path(pattern).exists():
-            names.append(pattern)
-            continue
-        matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # absolute ones too
-        if not matches:
-            raise InputError("no such file", where=pattern, todo="Check the path")
-        names += matches
+        names += [pattern] if pattern == STDIN else found(pattern)
     if names.count(STDIN) > 1:
         raise InputError("stdin can be read only once", where=STDIN)
     return names
@@ -57,6 +55,8 @@ class ByteInput:
         position: how many of them ``blocks`` has read.
         encoding: of the text; its byte order mark may tell another one when it is read.
         mark: length of the byte order mark that was left out, in UTF-8.
+        partitions: what the folders say that it lies in.
+        lost: why the store could not be read any more; None as long as it can.
     """
 
     def __init__(self, name: str, encoding: str | None = None) -> None:
@@ -65,10 +65,13 @@ class ByteInput:
         Raises:
             InputError: there is no such encoding.
         """
-        self.name = "<stdin>" if name == STDIN else name
         self._is_stdin = name == STDIN
+        known = InputName.of(name)
+        self.name = "<stdin>" if self._is_stdin else str(known)
+        self._uri, self.partitions = known.uri, known.partitions
+        self.lost: str | None = None
         self._looked_at = b""
-        self.size = None if self._is_stdin else Path(name).stat().st_size
+        self.size = None if self._is_stdin else size_of(known)
         self.position = 0
         self._given_encoding = None if encoding is None else known_encoding(encoding)
         self.encoding = self._given_encoding or "utf-8"
@@ -88,7 +91,8 @@ class ByteInput:
                 try:
                     content = bytes(stream.read(PREFIX_BYTES))
                 except OSError as error:
-                    raise InputError(f"can't be read ({error})", where=self.name) from None
+                    why = self._why(error)
+                    raise InputError(f"can't be read ({why})", where=self.name) from None
         is_whole = len(content) < PREFIX_BYTES
         return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
 
@@ -115,7 +119,13 @@ class ByteInput:
                 yield block
 
     def seekable(self) -> Path | IO[bytes]:
-        """The same bytes to be read in any order; stdin is spooled into a file that has no name."""
+        """The same bytes to be read in any order; stdin is spooled into a file that has no name.
+
+        Raises:
+            InputError: an object can't be read.
+        """
+        if self._uri is not None:
+            return cast(IO[bytes], _Ranges(self, self._on_disk(), self._why))
         if not self._is_stdin:
             return Path(self.name)
         spool = tempfile.TemporaryFile(prefix="labelf-")  # noqa: SIM115  # its reader closes it
@@ -125,6 +135,8 @@ class ByteInput:
 
     def _on_disk(self) -> pa.NativeFile:
         try:
+            if self._uri is not None:
+                return open_object(self._uri)
             return pa.OSFile(self.name)
         except OSError as error:
             raise InputError(
@@ -133,13 +145,19 @@ class ByteInput:
 
     def _decompressed(self, file: pa.NativeFile) -> pa.NativeFile:
         compression = compression_of(self.name)
+        if self._uri is not None:  # where each read is a request
+            file = pa.BufferedInputStream(file, _OBJECT_BLOCK_BYTES)
         return pa.CompressedInputStream(file, compression) if compression else file
 
     def _read_on(self, stream: pa.NativeFile) -> bytes:
         try:
             return bytes(stream.read(_BLOCK_BYTES))
         except OSError as error:
-            raise BadRowError(f"can't be read further ({error})", where=self.name) from None
+            why = self._why(error)
+            raise BadRowError(f"can't be read further ({why})", where=self.name) from None
+
+    def _why(self, error: OSError) -> str:
+        return str(error) if self._uri is None else str(told(error, self._uri).strerror)
 
     def _in_utf8(self, blocks: Iterable[bytes], *, final: bool = True) -> Iterator[bytes]:
         head, rest = begun(blocks)
@@ -152,3 +170,22 @@ class ByteInput:
             )
         self.mark, text = without_mark(in_utf8(rest, self.encoding, final=final))
         yield from text
+
+
+class _Ranges:
+    """An object that is read by ranges, and keeps why it could not be read any more."""
+
+    def __init__(self, data: ByteInput, file: pa.NativeFile, why: Callable[[OSError], str]) -> None:
+        self._data, self._file, self._why = data, file, why
+        self.seek, self.tell, self.size = file.seek, file.tell, file.size
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._file.closed)
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return bytes(self._file.read(size if size >= 0 else None))
+        except OSError as error:
+            self._data.lost = self._why(error)
+            raise

@@ -6,12 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labelf_cli.chunk import with_text
-from labelf_cli.errors import InputError
+from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions, Source, require_columns
 from labelf_cli.sources.rejects import BadRows, Reject
 
 _BATCH_ROWS = 1024
+_AGAIN = "Mend that and run the same command again"
 _BUFFER_BYTES = 1 << 20
 
 
@@ -24,12 +25,14 @@ class ParquetSource(Source):
         Raises:
             InputError: it is no Parquet file, or lacks a text column.
         """
-        self._name, self._options = data.name, options
+        self._data, self._name, self._options = data, data.name, options
         self._bytes = data.seekable()
         try:
             self._metadata = pq.read_metadata(self._bytes)
             self.schema = self._metadata.schema.to_arrow_schema()
         except (OSError, pa.ArrowException) as error:
+            if data.lost:
+                raise InputError(f"can't be read ({data.lost})", where=data.name) from None
             raise InputError(f"not a Parquet file ({error})", where=data.name) from None
         self._rows_read = 0
         self.names = tuple(self.schema.names)
@@ -60,6 +63,10 @@ class ParquetSource(Source):
                     self._rows_read += rows.num_rows
                     yield rows
             except (OSError, pa.ArrowException) as error:
+                if self._data.lost:  # the store has failed, not the file
+                    raise BadRowError(
+                        f"can't be read further ({self._data.lost})", where=self._name, todo=_AGAIN
+                    ) from None
                 self._reject(
                     group, left, f"its row group can't be read further ({error})", bad_rows
                 )

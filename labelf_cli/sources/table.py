@@ -11,6 +11,7 @@ from labelf_cli.sources.files import STDIN, ByteInput, expand
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
 from labelf_cli.sources.parquet import ParquetSource
+from labelf_cli.sources.partitions import Partitioned
 from labelf_cli.sources.rejects import BadRows
 
 
@@ -64,6 +65,14 @@ def _shown(source: Source) -> str:
 
 
 def _open(data: list[ByteInput], format_: Format, options: ReadOptions) -> list[Source]:
+    sources = _open_files(data, format_, options)
+    return [
+        Partitioned(source, one.partitions, one.name) if one.partitions else source
+        for source, one in zip(sources, data, strict=True)
+    ]
+
+
+def _open_files(data: list[ByteInput], format_: Format, options: ReadOptions) -> Sequence[Source]:
     if format_ is Format.PARQUET:
         return [ParquetSource(one, options) for one in data]
     if format_ is Format.JSONL:

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format
 from labelf_cli.sinks.destination import Destination, Durable, Table, open_destination
+from labelf_cli.storage.local import Disk
 from labelf_cli.summary import Summary
 
 SCHEMA = pa.schema([("id", pa.string())])

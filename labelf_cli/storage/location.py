@@ -1,0 +1,107 @@
+"""Where an output goes: a file or a folder, on the local disk or in an object store."""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath, PurePosixPath
+
+from labelf_cli.errors import OutputError
+from labelf_cli.storage.interface import Storage
+from labelf_cli.storage.local import Disk
+from labelf_cli.storage.objects import ObjectStore
+from labelf_cli.storage.uri import Uri, is_uri, local
+
+SUCCESS = "_SUCCESS"
+PART_NAME = re.compile(r"part-[0-9]{5,}\.parquet")
+
+
+def part_name(number: int) -> str:
+    """The name of a file of a folder."""
+    return f"part-{number:05}.parquet"
+
+
+def is_of_a_folder(name: str) -> bool:
+    """Whether a folder that labelf writes may hold a file of that name."""
+    return name == SUCCESS or PART_NAME.fullmatch(name) is not None
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place that ``-o`` names.
+
+    Attributes:
+        text: a path or a URI as the user gave it; a slash at its end means a folder.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, place: "Path | Location") -> "Location":
+        """What has no slash at its end, since a path knows of none, is a file."""
+        return place if isinstance(place, Location) else cls(str(place))
+
+    @cached_property
+    def uri(self) -> Uri | None:
+        """Its place in an object store; None for the local disk."""
+        return Uri.parse(self.text) if is_uri(self.text) else None
+
+    @property
+    def local(self) -> Path:
+        """Its path on the local disk."""
+        return Path(local(self.text))
+
+    @property
+    def path(self) -> PurePath:
+        """Its path where it stands, links followed.
+
+        Raises:
+            OutputError: it has no name.
+        """
+        if self.uri is None:
+            return self.local.resolve()
+        path = PurePosixPath(self.uri.path)
+        if not self.uri.key or len(path.parts) < 2:
+            raise OutputError("has no name", where=self.uri, todo="Name a file or a folder in it")
+        return path
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder of Parquet files is asked for, or stands there."""
+        if self.text.endswith(("/", os.sep)):
+            return True
+        folder = self.local
+        return (
+            self.uri is None
+            and folder.is_dir()
+            and any(is_of_a_folder(path.name) for path in folder.iterdir())
+        )
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.local.name if self.uri is None else self.uri.name
+
+    def open(self) -> Storage:
+        """Where it stands.
+
+        Raises:
+            OutputError: the store can't be opened.
+        """
+        if self.uri is None:
+            return Disk()
+        try:
+            return ObjectStore(self.uri)
+        except OSError as error:
+            raise OutputError(
+                f"can't be written ({error.strerror})", where=self.uri, todo="Choose another -o"
+            ) from None
+
+    def suffixed(self, suffix: str) -> "Location":
+        """The file beside it whose name is longer."""
+        base, query, options = self.text.partition("?") if self.uri else (self.text, "", "")
+        return Location(f"{base.rstrip('/')}{suffix}{query}{options}")
+
+    def __str__(self) -> str:
+        """As messages give it."""
+        return str(self.local if self.uri is None else self.uri)

@@ -1,0 +1,85 @@
+"""Objects as inputs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.fs
+
+from labelf_cli.errors import InputError
+from labelf_cli.storage.names import InputName
+from labelf_cli.storage.uri import Uri, told
+
+
+class State(NamedTuple):
+    """What a store tells of an object.
+
+    Attributes:
+        size: in bytes.
+        modified: when it was written, in nanoseconds since 1970; 0 where that is not told.
+        etag: the store's own mark of this content; empty where it gives none.
+    """
+
+    size: int
+    modified: int
+    etag: str
+
+
+def open_object(uri: Uri) -> pa.NativeFile:
+    """Open an object to be read by ranges.
+
+    Raises:
+        OSError: it can't be read; ``strerror`` says why.
+    """
+    try:
+        return uri.filesystem.open_input_file(uri.path)
+    except (OSError, pa.ArrowException) as error:
+        raise told(error, uri) from None
+
+
+@contextmanager
+def read_before_the_run(uri: Uri) -> Iterator[None]:
+    """What can't be read is an input that can't be used.
+
+    Raises:
+        InputError: the block could not read.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        why = told(error, uri).strerror
+        raise InputError(f"can't be read ({why})", where=uri, todo="Check the path") from None
+
+
+def state_of(uri: Uri) -> State:
+    """What the store tells of an object.
+
+    Raises:
+        InputError: it is not there, or can't be read.
+    """
+    with read_before_the_run(uri):
+        info = uri.filesystem.get_file_info(uri.path)
+        if info.type != pa.fs.FileType.File:
+            raise FileNotFoundError
+        with uri.filesystem.open_input_stream(uri.path) as stream:
+            marks = stream.metadata() or {}
+    etag = marks.get("ETag", b"").decode(errors="replace")
+    return State(info.size, info.mtime_ns or 0, etag)
+
+
+def size_of(name: InputName) -> int:
+    """Bytes of a file or an object.
+
+    Raises:
+        OSError: a file is not there.
+        InputError: an object is not there.
+    """
+    if name.uri is None:
+        return Path(name).stat().st_size
+    with read_before_the_run(name.uri):
+        info = name.uri.filesystem.get_file_info(name.uri.path)
+        if info.type != pa.fs.FileType.File:
+            raise FileNotFoundError
+    return int(info.size)
