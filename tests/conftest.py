@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from onnx import ModelProto, TensorProto, helper
+from s3_server import S3Server, s3_server
 from starlette.testclient import TestClient
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
@@ -346,6 +347,13 @@ def write_head(
     id2label = {"id2label": {str(i): label for i, label in enumerate(labels)}}
     (folder / "config.json").write_text(json.dumps(recipe.config() | id2label))
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An object store; each test makes a bucket of its own."""
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture

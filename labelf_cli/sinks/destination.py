@@ -230,9 +230,13 @@ def _journalled(place: Location, table: Table, durable: Durable) -> Journalled:
         if not place.is_folder:
             whole = OneFile(path, table.format, table.schema, disk, journal.folder)
             return Journalled(journal, whole, durable)
+    except BaseException:
+        journal.release()
+        raise
+    try:
         folder = Folder(path, table.schema, table.part_rows, disk, journal)
         folder.check(restart=durable.restart)
         return Journalled(journal, folder, durable)
     except BaseException:
-        journal.release()
+        journal.close()
         raise

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePath
 from typing import IO
@@ -49,7 +50,8 @@ class Part:
 
     def drop(self) -> None:
         """Write no more."""
-        self._file.close()
+        with suppress(OSError):  # what is held may not fit a full disk
+            self._file.close()
 
     def finish(self) -> Entry:
         """Close it, and tell what it is."""

@@ -104,7 +104,7 @@ class _Store:
             yield from self.matches(folder, rest or ["*"], below)
         for info in self._list(folder):
             name, is_folder = info.base_name, info.type == pa.fs.FileType.Directory
-            if first == "**" and is_folder and not name.startswith("."):
+            if first == "**" and is_folder and not is_hidden(name):
                 yield from self.matches(info.path, wild, (*below, name))
             elif first != "**" and _is_match(name, first):
                 yield from self._matched(info, rest, below)
@@ -128,5 +128,5 @@ class _Store:
 
 
 def _is_match(name: str, pattern: str) -> bool:
-    """As ``glob`` has it: only a pattern with a dot matches a name with a dot at its beginning."""
-    return fnmatchcase(name, pattern) and (not name.startswith(".") or pattern.startswith("."))
+    """As ``glob`` has it for dots: what is hidden is matched by what begins as it does."""
+    return fnmatchcase(name, pattern) and (not is_hidden(name) or pattern.startswith(name[0]))

@@ -68,14 +68,12 @@ class Location:
     @property
     def is_folder(self) -> bool:
         """Whether a folder of Parquet files is asked for, or stands there."""
+        if self.uri is not None:
+            return self.text.partition("?")[0].endswith("/")
         if self.text.endswith(("/", os.sep)):
             return True
         folder = self.local
-        return (
-            self.uri is None
-            and folder.is_dir()
-            and any(is_of_a_folder(path.name) for path in folder.iterdir())
-        )
+        return folder.is_dir() and any(is_of_a_folder(path.name) for path in folder.iterdir())
 
     @property
     def name(self) -> str:

@@ -27,9 +27,6 @@ from labelf_cli.storage.leases import ObjectLease, local_folder
 from labelf_cli.storage.local import ANSWERS, LOCK
 from labelf_cli.storage.uri import StoreError, Uri, told
 
-COPY_BYTES = 5 << 30
-"""S3 copies no larger object in one request (CopyObject in its API reference)."""
-
 _DRAFT = "draft-"
 _BLOCK_BYTES = 32 << 20
 _READ_BYTES = 4 << 20
@@ -37,7 +34,13 @@ _READERS = 16
 
 
 class ObjectStore(Storage):
-    """See ``Storage``; drafts are local files until they get a name."""
+    """See ``Storage``; drafts are local files until they get a name.
+
+    Attributes:
+        copy_bytes: S3 copies no larger object in one request (CopyObject in its API reference).
+    """
+
+    copy_bytes = 5 << 30
 
     def __init__(self, uri: Uri) -> None:
         """Open the store of a place.
@@ -153,8 +156,8 @@ class ObjectStore(Storage):
         self._uploads.submit(work).result()
 
     def _publish(self, source: PurePath, target: PurePath) -> None:
-        kind = self._filesystem.type_name
-        if kind == "s3" and self._drafts[source].stat().st_size > COPY_BYTES:
+        kind = self._filesystem.type_name.removeprefix("py::")
+        if kind == "s3" and self._drafts[source].stat().st_size > self.copy_bytes:
             self._upload(source, target)  # an upload to S3 of which a request fails never completes
             return
         size = self._drafts[source].stat().st_size

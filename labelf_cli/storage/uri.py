@@ -161,6 +161,8 @@ _TODO = {
 
 def told(error: BaseException, uri: Uri) -> OSError:
     """An error of Arrow's in words that can be shown; what is not there stays that."""
+    if isinstance(error, StoreError):
+        return error
     text = _without_secrets(str(error).splitlines()[0] if str(error) else repr(error), uri)
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(error.errno, "no such file")
