@@ -144,7 +144,7 @@ class Journal:
             if name not in kept:
                 self._disk.remove(self.folder / name)
         if not self.entries and self.keeps:
-            self._disk.write(self.folder / _RUN, content)
+            self._disk.write_whole(self.folder / _RUN, content)
 
     def _durable(self, names: Iterable[str]) -> Iterable[Entry]:
         """The entries whose parts are as they were written, none twice."""

@@ -18,11 +18,12 @@ class S3Server:
     """A running server.
 
     Attributes:
+        port: on loopback.
         env: variables with which AWS clients reach it.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
-        self._process, self._port, self._numbers = process, port, count(1)
+        self._process, self.port, self._numbers = process, port, count(1)
         self.env = {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -45,12 +46,12 @@ class S3Server:
 
     def put(self, path: str, content: bytes) -> None:
         """Write an object."""
-        with self.filesystem.open_output_stream(path) as stream:
+        with self.filesystem.open_output_stream(path, compression=None) as stream:
             stream.write(content)
 
     def get(self, path: str) -> bytes:
         """Read an object."""
-        with self.filesystem.open_input_stream(path) as stream:
+        with self.filesystem.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read())
 
     def sizes(self, bucket: str) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Runs into an object store: whatever happens, the output is absent, old or complete there too."""
 
+import hashlib
 import io
 import itertools
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import WriteModel
 from pyarrow import fs
@@ -20,7 +22,7 @@ from s3_server import S3Server
 from test_run import ignore, make_rows, write_table
 
 from labelf_cli.config import Config
-from labelf_cli.errors import OutputError, WriteError
+from labelf_cli.errors import OutputError, UsageError, WriteError
 from labelf_cli.run import RunSettings, run
 from labelf_cli.storage.location import SUCCESS, Location
 from labelf_cli.storage.objects import ObjectStore
@@ -290,6 +292,102 @@ class Outcome:
 @pytest.fixture
 def outcome(settings: RunSettings, s3: S3Server, bucket: str, tmp_path: Path) -> Outcome:
     return Outcome(settings, s3, bucket, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["calls.csv.gz", "calls.jsonl", "calls.parquet"])
+def test_a_table_goes_through_a_store_as_it_goes_through_files(
+    asked: Callable[[str], RunSettings], s3: S3Server, bucket: str, tmp_path: Path, name: str
+) -> None:
+    settings = asked(f"out.{name}")
+    made = tmp_path / name
+    run(replace(settings, output=made), ignore)
+    s3.put(f"{bucket}/in/{name}", made.read_bytes())
+    settings = replace(settings, separator="_")
+    run(replace(settings, inputs=(str(made),), output=tmp_path / f"out.{name}"), ignore)
+    run(replace(settings, inputs=(s3.uri(f"{bucket}/in/{name}"),)), ignore)
+    assert s3.get(f"{bucket}/out.{name}") == (tmp_path / f"out.{name}").read_bytes()
+    assert list(s3.sizes(bucket)) == ["in.csv", f"in/{name}", f"out.{name}"]
+
+
+def test_a_partitioned_table_becomes_a_folder(
+    asked: Callable[[str], RunSettings], s3: S3Server, bucket: str
+) -> None:
+    content = s3.get(f"{bucket}/in.csv")
+    for month in ("10", "11"):
+        s3.put(f"{bucket}/calls/year=2026/month={month}/part.csv", content)
+    s3.put(f"{bucket}/calls/_SUCCESS", b"{}")
+    settings = replace(asked("labelled/"), inputs=(s3.uri(f"{bucket}/calls"),), part_rows=200)
+    summary = run(settings, ignore)
+    manifest = json.loads(s3.get(f"{bucket}/labelled/{SUCCESS}"))
+    assert manifest["summary"]["rows"] == summary.rows == 300
+    tables = []
+    for number, part in enumerate(manifest["parts"]):
+        found = s3.get(f"{bucket}/labelled/{part['name']}")
+        tables.append(pq.read_table(pa.BufferReader(found)))
+        assert part == {
+            "name": f"part-0000{number}.parquet",
+            "rows": [200, 100][number],
+            "bytes": len(found),
+            "sha256": hashlib.sha256(found).hexdigest(),
+        }
+    table = pa.concat_tables(tables, promote_options="permissive")
+    assert table.column("month").to_pylist() == ["10"] * 150 + ["11"] * 150
+    assert set(table.column("year").to_pylist()) == {"2026"}
+    with pytest.raises(OutputError) as refused:
+        run(settings, ignore)
+    assert str(refused.value) == (
+        f"s3://{bucket}/labelled: exists already, and an unfinished run of this command is "
+        "not all that is in it. Remove it, or choose another -o"
+    )
+    listed = [key for key in s3.sizes(bucket) if key.startswith("labelled")]
+    assert listed == [f"labelled/{SUCCESS}", *(f"labelled/part-0000{n}.parquet" for n in (0, 1))]
+
+
+IN, OUT = "s3://{bucket}/in.csv", "s3://{bucket}/out.csv"
+REFUSED = [
+    ("s3://{bucket}/none.csv", OUT, "s3://{bucket}/none.csv: no such file. Check the path"),
+    ("s3://no-bucket/*.csv", OUT, "s3://no-bucket/*.csv: no such file. Check the path"),
+    (
+        "s3://me:hush-hush@{bucket}/in.csv?hush=hush-hush",
+        OUT,
+        "s3://{bucket}/in.csv: can't be read (Unexpected query parameter in S3 URI: 'hush')",
+    ),
+    (
+        "s3a://me:hush-hush@{bucket}/in.csv",
+        OUT,
+        "s3a://{bucket}/in.csv: s3a:// is none of the stores that are read and written. There are: ",
+    ),
+    (
+        IN,
+        "s3://no-bucket/out.csv",
+        "s3://no-bucket/out.csv: can't be written (no such bucket). Choose another -o",
+    ),
+    (IN, "s3://{bucket}/", "s3://{bucket}/: has no name. Name a file or a folder in it"),
+    (
+        IN,
+        "hdfs://localhost:1/out.csv",
+        "hdfs://localhost:1/out.csv: can't be written (Unable to load lib",
+    ),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_what_can_not_be_used_is_named_without_secrets(
+    asked: Callable[[str], RunSettings],
+    s3: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: tuple[str, str, str],
+) -> None:
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    settings = asked("out.csv")
+    bucket = store_of(settings).authority.rpartition("@")[2]
+    source, output, message = (text.format(bucket=bucket) for text in refused)
+    with pytest.raises(UsageError) as error:
+        run(replace(settings, inputs=(source,), output=Location(output)), ignore)
+    assert str(error.value).startswith(message)
+    assert "hush-" not in str(error.value)
+    assert list(s3.sizes(bucket)) == ["in.csv"]
 
 
 SHORT, LONG = 23, pytest.param(1, marks=pytest.mark.long)

@@ -72,7 +72,18 @@ class Storage(ABC):
 
     @abstractmethod
     def write(self, path: PurePath, content: bytes) -> None:
-        """Write a small file of the work folder durably."""
+        """Write a small file of the work folder durably.
+
+        Whoever reads it finds out whether it is whole.
+        """
+
+    def write_whole(self, path: PurePath, content: bytes) -> None:
+        """Write a small file durably: it is there with all its bytes, or as it was."""
+        draft = path.with_name(f"{path.name}.tmp")
+        with self.create(draft) as file:
+            file.write(content)
+        self.sync(draft)
+        self.publish(draft, path)
 
     @abstractmethod
     def lock(self, folder: PurePath) -> Lease:

@@ -54,12 +54,8 @@ class Disk(Storage):
         shutil.rmtree(path)
 
     def write(self, path: PurePath, content: bytes) -> None:
-        """See ``Storage.write``; it is there with all its bytes, or as it was."""
-        draft = path.with_name(f"{path.name}.tmp")
-        with self.create(draft) as file:
-            file.write(content)
-        self.sync(draft)
-        self.replace(draft, path)
+        """See ``Storage.write``."""
+        self.write_whole(path, content)
 
     def lock(self, folder: PurePath) -> Lease:
         """See ``Storage.lock``; the operating system ends it with its process."""

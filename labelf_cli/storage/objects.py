@@ -76,9 +76,10 @@ class ObjectStore(Storage):
     def open(self, path: PurePath) -> IO[bytes]:
         """See ``Storage.open``."""
         with self._told():
-            return cast(
-                IO[bytes], self._filesystem.open_input_stream(str(path), buffer_size=_READ_BYTES)
+            stream = self._filesystem.open_input_stream(
+                str(path), compression=None, buffer_size=_READ_BYTES
             )
+        return cast(IO[bytes], stream)
 
     def sync(self, path: PurePath) -> None:
         """See ``Storage.sync``; only what is uploaded is durable."""
@@ -180,7 +181,7 @@ class ObjectStore(Storage):
 
     def _put(self, path: PurePath, blocks: Iterable[bytes | pa.Buffer]) -> None:
         with self._told():
-            stream = self._filesystem.open_output_stream(str(path))
+            stream = self._filesystem.open_output_stream(str(path), compression=None)
             for block in blocks:
                 stream.write(block)
                 stream.flush()  # else all of it waits in memory to be sent

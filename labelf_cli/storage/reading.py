@@ -63,7 +63,7 @@ def state_of(uri: Uri) -> State:
         info = uri.filesystem.get_file_info(uri.path)
         if info.type != pa.fs.FileType.File:
             raise FileNotFoundError
-        with uri.filesystem.open_input_stream(uri.path) as stream:
+        with uri.filesystem.open_input_stream(uri.path, compression=None) as stream:
             marks = stream.metadata() or {}
     etag = marks.get("ETag", b"").decode(errors="replace")
     return State(info.size, info.mtime_ns or 0, etag)
