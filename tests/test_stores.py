@@ -355,7 +355,7 @@ REFUSED = [
     (
         "s3a://me:hush-hush@{bucket}/in.csv",
         OUT,
-        "s3a://{bucket}/in.csv: s3a:// is none of the stores that are read and written. There are: ",
+        "s3a://{bucket}/in.csv: s3a:// is none of the stores that are read and written. There are",
     ),
     (
         IN,
