@@ -86,7 +86,7 @@ class Handler(fs.FileSystemHandler):  # type: ignore[misc]
 
     def open_input_stream(self, path: str) -> Any:  # noqa: ANN401
         self.step()
-        return self._inner.open_input_stream(path)
+        return self._inner.open_input_stream(path, compression=None)
 
     def open_input_file(self, path: str) -> Any:  # noqa: ANN401
         self.step()
@@ -97,7 +97,7 @@ class Handler(fs.FileSystemHandler):  # type: ignore[misc]
 
     def open_output_stream(self, path: str, metadata: object) -> Any:  # noqa: ANN401, ARG002
         self.step()
-        return pa.PythonFile(_Stream(self._inner.open_output_stream(path), self), mode="w")
+        return pa.PythonFile(_Stream(self._inner.open_output_stream(path, compression=None), self), mode="w")
 
 
 class _Stream(io.RawIOBase):
