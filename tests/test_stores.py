@@ -16,15 +16,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import WriteModel
+from conftest import Kept, WriteModel
 from pyarrow import fs
 from s3_server import S3Server
 from test_run import ignore, make_rows, write_table
 
 from labelf_cli.config import Config
-from labelf_cli.errors import OutputError, UsageError, WriteError
+from labelf_cli.errors import BadRowError, OutputError, UsageError, WriteError
+from labelf_cli.formats import Format
 from labelf_cli.run import RunSettings, run
+from labelf_cli.sources.interface import ReadOptions
+from labelf_cli.sources.table import Inputs
 from labelf_cli.storage.location import SUCCESS, Location
+from labelf_cli.storage.names import InputName
 from labelf_cli.storage.objects import ObjectStore
 from labelf_cli.storage.uri import Uri
 
@@ -97,7 +101,9 @@ class Handler(fs.FileSystemHandler):  # type: ignore[misc]
 
     def open_output_stream(self, path: str, metadata: object) -> Any:  # noqa: ANN401, ARG002
         self.step()
-        return pa.PythonFile(_Stream(self._inner.open_output_stream(path, compression=None), self), mode="w")
+        return pa.PythonFile(
+            _Stream(self._inner.open_output_stream(path, compression=None), self), mode="w"
+        )
 
 
 class _Stream(io.RawIOBase):
@@ -388,6 +394,42 @@ def test_what_can_not_be_used_is_named_without_secrets(
     assert str(error.value).startswith(message)
     assert "hush-" not in str(error.value)
     assert list(s3.sizes(bucket)) == ["in.csv"]
+
+
+class Breaking(Handler):
+    """A store that goes away while an object is read."""
+
+    is_gone = False
+
+    def open_input_file(self, path: str) -> Any:  # noqa: ANN401
+        return pa.PythonFile(_Breaking(self._inner.open_input_file(path), self), mode="r")
+
+
+class _Breaking(io.RawIOBase):
+    def __init__(self, file: pa.NativeFile, handler: Breaking) -> None:
+        self._file, self._handler = file, handler
+        self.seek, self.tell = file.seek, file.tell  # type: ignore[method-assign]
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._handler.is_gone:
+            raise OSError("AWS Error NETWORK_CONNECTION during GetObject operation")
+        return bytes(self._file.read(size))
+
+
+def test_a_store_that_fails_in_mid_file_makes_no_row_a_bad_one(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "in.parquet")
+    handler = Breaking(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()))
+    name = InputName.at(HandledUri("gs", "", "in.parquet", "", handler))
+    source = Inputs([name], Format.PARQUET, ReadOptions(("text",), Format.PARQUET))
+    bad_rows = Kept()
+    handler.is_gone = True
+    with pytest.raises(BadRowError) as error:
+        list(source.batches(bad_rows))
+    assert str(error.value).startswith("gs:///in.parquet: can't be read further (AWS Error NETWORK")
+    assert bad_rows.kept == []
 
 
 SHORT, LONG = 23, pytest.param(1, marks=pytest.mark.long)

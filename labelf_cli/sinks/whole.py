@@ -102,10 +102,11 @@ class Folder(Whole):
             names = self.disk.names(self.path)
         except FileNotFoundError:
             names = []
-        begun = self.journal.has_published and all(map(is_of_a_folder, names))
-        if names and not (
-            begun and (self.journal.is_resumed or (restart and SUCCESS not in names))
-        ):
+        ours = self.journal.has_published and all(map(is_of_a_folder, names))
+        goes_on = ours and (self.journal.is_resumed or (restart and SUCCESS not in names))
+        if names and not goes_on:
+            if not self.journal.is_resumed:  # what is left of a run that is done is of no use
+                self.journal.forget_published()
             raise OutputError(
                 "exists already, and an unfinished run of this command is not all that is in it",
                 where=self.disk.shown(self.path),

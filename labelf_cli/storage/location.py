@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -34,7 +34,7 @@ class Location:
         text: a path or a URI as the user gave it; a slash at its end means a folder.
     """
 
-    text: str
+    text: str = field(repr=False)
 
     @classmethod
     def of(cls, place: "Path | Location") -> "Location":

@@ -5,7 +5,7 @@ What it takes to open a store (user and password, keys and endpoints in the quer
 
 import errno
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Self
@@ -66,9 +66,9 @@ class Uri:
     """
 
     scheme: str
-    authority: str
+    authority: str = field(repr=False)
     key: str
-    query: str = ""
+    query: str = field(default="", repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -34,7 +34,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "kills"),
     [
-        ("out/", 2),
+        ("out/", 1),
         pytest.param("out/", 20, marks=pytest.mark.long),
         pytest.param("out.parquet", 20, marks=pytest.mark.long),
     ],
