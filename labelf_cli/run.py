@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from labelf_cli import fingerprint
 from labelf_cli.chunk import Chunk
@@ -16,25 +16,29 @@ from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
+from labelf_cli.manifest import Digest, Manifest, Rejected, of_run, stretches_of
 from labelf_cli.predictions import Answers
-from labelf_cli.rows import Rows
+from labelf_cli.rows import ALL_ROWS, Rows
+from labelf_cli.shard import Shard
 from labelf_cli.sinks.destination import Destination, Durable, Table, open_destination
 from labelf_cli.sinks.files import is_device, open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.rejects import (
+    REJECTS_SUFFIX,
     BadRowPolicy,
     BadRows,
     FailOnBadRows,
     MaxRejects,
     RejectBadRows,
 )
+from labelf_cli.sources.shard_rejects import RejectInShard
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.spent import Spent
 from labelf_cli.summary import Summary
+from labelf_cli.units import ShardRows, Share
 
 CHUNK_ROWS = 4096
-REJECTS_SUFFIX = ".rejects.jsonl"
 
 _SAY_REJECTS = "Name a file for them with --rejects"
 
@@ -62,6 +66,7 @@ class RunSettings:
         max_rejects: so many of them may be rejected; None for any number.
         rejects: file of the rejected ones; None for the output's name with a suffix.
         restart: whether to throw away what an earlier run with other settings has left.
+        shard: the part of the rows that is answered; None for all.
         part_seconds: about how much work a crash may cost.
     """
 
@@ -85,6 +90,7 @@ class RunSettings:
     max_rejects: MaxRejects | None = None
     rejects: Path | None = None
     restart: bool = False
+    shard: Shard | None = None
     part_seconds: float = 1.0
 
     @property
@@ -126,36 +132,80 @@ def run(
     """
     began = time.monotonic()
     _check_rejects(settings)
+    _check_shard(settings)
     source, names, format_ = _open_source(settings)
     with Labeller.open(
         settings.config, settings.threads, settings.cache, settings.max_requests
     ) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
-        table = Table(settings.output, format_, columns.schema(source.schema, source.names))
+        schema = columns.schema(source.schema, source.names)
+        table = Table(settings.output, format_, schema, has_gaps=settings.shard is not None)
         durable = _durable(settings, names, labeller, disk or Disk())
         with _named_errors(settings), closing(open_destination(table, durable)) as destination:
             if destination.answers is not None:
                 labeller.keep_what_services_say(destination.answers)
             labeller.load()
-            rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
+            share = ALL_ROWS if settings.shard is None else ShardRows(settings.shard)
+            rows = Rows(source, settings.limit, destination.done, settings.chunk_rows, share)
             summary = destination.summary + Summary(loading=time.monotonic() - began)
-            with _bad_rows(settings, destination.folder) as bad_rows:
+            with _bad_rows(settings, destination.folder, share) as bad_rows:
                 for chunk, answers in labeller.label(rows.chunks(bad_rows)):
                     summary += _write(chunk, answers, columns, destination)
                     rows.answered(chunk)
                     progress(Progress(summary.rows, rows.expected))
-                if summary.rows != rows.count:  # law 2
-                    raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+                if summary.rows != rows.own:  # law 2
+                    raise RunError(f"{rows.own} rows were read but {summary.rows} written")
                 bad_rows.finish(rows.count)
             labeller.close()  # before the folder goes where it may keep answers
-            destination.publish()
-    took = Summary(
-        seconds=time.monotonic() - began,
-        rejected=bad_rows.count,
-        spent=Spent(reading=rows.seconds),
+            done = _Done(began, rows, bad_rows, summary)
+            destination.publish(lambda: _tell_of_shard(settings, table, durable, destination, done))
+    return done.summary
+
+
+class _Done(NamedTuple):
+    """What a run has done, once all is written."""
+
+    began: float
+    rows: Rows
+    bad_rows: BadRows
+    counted: Summary
+
+    @property
+    def summary(self) -> Summary:
+        """What happened, up to now."""
+        return self.counted + Summary(
+            seconds=time.monotonic() - self.began,
+            rejected=self.bad_rows.told,
+            spent=Spent(reading=self.rows.seconds),
+        )
+
+
+def _tell_of_shard(
+    settings: RunSettings, table: Table, durable: Durable, destination: Destination, done: _Done
+) -> None:
+    """Put a manifest beside the output of a shard."""
+    if settings.shard is None or settings.output is None:
+        return
+    rejected = None
+    if isinstance(done.bad_rows, RejectInShard):
+        rejected = Rejected.of(
+            settings.rejects_file, settings.output, done.bad_rows.by_unit, done.bad_rows.count
+        )
+    with durable.disk.open(settings.output) as file:
+        output = Digest.of(file)
+    manifest = Manifest(
+        settings.shard,
+        of_run(durable.fingerprint),
+        table.format,
+        table.schema,
+        stretches_of(destination.entries),
+        done.rows.count,
+        output,
+        rejected,
+        done.summary,
     )
-    return summary + took
+    durable.disk.write(Manifest.beside(settings.output), manifest.to_bytes())
 
 
 def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destination) -> Summary:
@@ -183,7 +233,7 @@ def _named_errors(settings: RunSettings) -> Iterator[None]:
 
 
 @contextmanager
-def _bad_rows(settings: RunSettings, folder: Path | None) -> Iterator[BadRows]:
+def _bad_rows(settings: RunSettings, folder: Path | None, share: Share) -> Iterator[BadRows]:
     """What becomes of bad rows; the file of rejected ones appears when the block has ended well.
 
     Without any there is none, not even that of an earlier run. Until then it lies in the work
@@ -197,8 +247,10 @@ def _bad_rows(settings: RunSettings, folder: Path | None) -> Iterator[BadRows]:
     output = open_output(path, "--rejects", draft_in=folder if beside else None)
     try:
         bad_rows = RejectBadRows(output.stream, settings.max_rejects)
+        if isinstance(share, ShardRows):
+            bad_rows = RejectInShard(output.stream, settings.max_rejects, share)
         yield bad_rows
-        if bad_rows.count or is_device(path):
+        if bad_rows.told or is_device(path):
             output.publish()
         else:
             path.unlink(missing_ok=True)
@@ -217,6 +269,22 @@ def _check_rejects(settings: RunSettings) -> None:
         _ = settings.rejects_file
     elif settings.rejects or settings.max_rejects:
         raise UsageError("--rejects and --max-rejects are for --bad-rows reject")
+
+
+def _check_shard(settings: RunSettings) -> None:
+    """Refuse to make a shard that could not be joined to others.
+
+    Raises:
+        UsageError: they can't read its input, too, or no file stands where its manifest could.
+    """
+    if settings.shard is None:
+        return
+    if STDIN in settings.inputs:
+        raise UsageError("every shard reads the input", where="--shard", todo="Name a file")
+    if settings.output is None or is_device(settings.output):
+        raise UsageError(
+            "there is no file to put its manifest beside", where="--shard", todo="Name one with -o"
+        )
 
 
 def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
@@ -254,4 +322,6 @@ def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: 
             "separator": settings.separator,
             "limit": settings.limit,
         }
+        if settings.shard is not None:
+            decides["shard"] = str(settings.shard)
     return Durable(decides, settings.restart, disk, settings.part_seconds)

@@ -8,6 +8,7 @@ import typer
 from labelf_cli.cli.logs import LogFormat, log_to_stderr
 from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
 from labelf_cli.formats import Format, Layout
+from labelf_cli.shard import Shard
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
 
@@ -64,6 +65,14 @@ def classify(
             metavar="N",
             help="Most requests to services, repeated ones included. The run ends when they are "
             "used up; the same command goes on from there, with as many again.",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Answer only every Nth unit of 4,096 rows or 4 MiB, from the Kth on; "
+            "labelf merge joins the outputs of all N.",
         ),
     ] = None,
     restart: Annotated[
@@ -140,6 +149,7 @@ def classify(
         cache=cache,
         max_requests=max_requests,
         restart=restart,
+        shard=None if shard is None else Shard.parse(shard),
         bad_rows=bad_rows,
         max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
         rejects=rejects,

@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 from labelf_cli.disk import Disk
 from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format
-from labelf_cli.journal import Fingerprint, Journal
+from labelf_cli.journal import Entry, Fingerprint, Journal
 from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sinks.part import Part
@@ -26,11 +27,13 @@ class Table(NamedTuple):
         path: of the file; None for stdout.
         format: of the file.
         schema: of the rows.
+        has_gaps: whether some of the input's rows are for others, as of a shard.
     """
 
     path: Path | None
     format: Format
     schema: pa.Schema
+    has_gaps: bool = False
 
 
 class Durable(NamedTuple):
@@ -49,6 +52,14 @@ class Durable(NamedTuple):
     part_seconds: float
 
 
+Seal = Callable[[], None]
+"""What is to be done once a table has its name, before what it was made of is thrown away."""
+
+
+def unsealed() -> None:
+    """Nothing is to be done."""
+
+
 class Destination(ABC):
     """A table that is written from its beginning to its end.
 
@@ -59,12 +70,14 @@ class Destination(ABC):
         summary: what happened to them.
         folder: the work folder; None where there is none.
         answers: where what services say can be kept until it is published; None for nowhere.
+        entries: of the parts that are durable.
     """
 
     done: tuple[range, ...] = ()
     summary = Summary()
     folder: Path | None = None
     answers: Path | None = None
+    entries: Sequence[Entry] = ()
 
     @abstractmethod
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -77,8 +90,11 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def publish(self) -> None:
-        """All is written: let it be seen."""
+    def publish(self, seal: Seal = unsealed) -> None:
+        """All is written: let it be seen, then seal it.
+
+        A run that ends before the seal is set goes on from there when it is given again.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -96,10 +112,11 @@ class Straight(Destination):
         """See ``Destination.write``."""
         self._sink.write(batch)
 
-    def publish(self) -> None:
+    def publish(self, seal: Seal = unsealed) -> None:
         """See ``Destination.publish``."""
         self._sink.finish()
         self._output.publish()
+        seal()
         self._is_published = True
 
     def close(self) -> None:
@@ -127,6 +144,7 @@ class Journalled(Destination):
         self._part: Part | None = None
         self._is_open = True
         self.done = journal.done
+        self.entries = journal.entries  # which grow
         self.summary = sum((entry.summary for entry in journal.entries), Summary())
 
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -152,7 +170,7 @@ class Journalled(Destination):
             self._disk.sync(part.path)
             self._journal.add(part.path, entry)
 
-    def publish(self) -> None:
+    def publish(self, seal: Seal = unsealed) -> None:
         """See ``Destination.publish``."""
         self._close_part()
         whole = FileOutput(self._path, self._disk, draft_in=self.folder)
@@ -162,6 +180,7 @@ class Journalled(Destination):
         except BaseException:
             whole.discard()
             raise
+        seal()
         self._is_open = False
         try:
             self._journal.remove()
@@ -178,9 +197,10 @@ class Journalled(Destination):
                     for batch in pa.ipc.open_stream(part):
                         sink.write(batch)
                         written += batch.num_rows
-                if (entry.first_row, entry.written) != (end, written):  # law 2
+                begins = max(end, entry.first_row) if self._table.has_gaps else end
+                if (entry.first_row, entry.written) != (begins, written):  # law 2
                     raise RunError(f"the part of row {end} is not as it was written")
-                end += entry.rows
+                end = begins + entry.rows
 
     def close(self) -> None:
         """See ``Destination.close``."""

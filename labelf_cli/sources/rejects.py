@@ -16,6 +16,9 @@ LONGEST_ROW = 64 << 20
 RAW_BYTES = 1 << 20
 """So much is kept of a line that is longer than a row may be."""
 
+REJECTS_SUFFIX = ".rejects.jsonl"
+"""What the name of an output is followed by in that of its rejects."""
+
 TOO_LONG = f"a line of more than {LONGEST_ROW >> 20} MiB"
 
 _JUDGED_FROM = 1000
@@ -107,6 +110,11 @@ class BadRows(ABC):
 
     count: int = 0
 
+    @property
+    def told(self) -> int:
+        """How many of them this run tells of."""
+        return self.count
+
     @abstractmethod
     def add(self, reject: Reject) -> None:
         """Take one; they come in the order of the input.
@@ -149,8 +157,11 @@ class RejectBadRows(BadRows):
     def add(self, reject: Reject) -> None:
         """See ``BadRows.add``."""
         self.count += 1
-        self._stream.write(reject.as_json().encode() + b"\n")
+        self._write(reject)
         self._judge(self._rows + self.count, at_end=False)
+
+    def _write(self, reject: Reject) -> None:
+        self._stream.write(reject.as_json().encode() + b"\n")
 
     def read(self, rows: int) -> None:
         """See ``BadRows.read``."""
