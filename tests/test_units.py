@@ -11,7 +11,9 @@ from labelf_cli.units import UNIT_BYTES, UNIT_ROWS, ShardRows
 def batches(rows: int, sizes: list[int], long: set[int]) -> list[pa.RecordBatch]:
     """Numbered rows in batches of some sizes, over and over; some texts fill half a unit."""
     texts = [("x" * (UNIT_BYTES // 2) if at in long else "") + str(at) for at in range(rows)]
-    table, found, start = pa.table({"text": texts}), [], 0
+    table = pa.table({"text": pa.array(texts, pa.string())})
+    found: list[pa.RecordBatch] = []
+    start = 0
     while start < rows:
         size = sizes[len(found) % len(sizes)]
         found += table.slice(start, size).to_batches()
@@ -21,7 +23,8 @@ def batches(rows: int, sizes: list[int], long: set[int]) -> list[pa.RecordBatch]
 
 def owned(shard: Shard, came: list[pa.RecordBatch]) -> list[int]:
     """Positions of a shard's rows."""
-    share, found, start = ShardRows(shard), list[int](), 0
+    share, start = ShardRows(shard), 0
+    found: list[int] = []
     for batch in came:
         for begin, piece in share.own(batch):
             found += range(start + begin, start + begin + piece.num_rows)
@@ -40,7 +43,7 @@ def test_each_row_is_one_shards_however_it_comes(
 ) -> None:
     shards = [Shard(number, count) for number in range(1, count + 1)]
     found = [owned(shard, batches(rows, sizes, long)) for shard in shards]
-    assert sorted(sum(found, [])) == list(range(rows))
+    assert sorted(at for its in found for at in its) == list(range(rows))
     assert found == [owned(shard, batches(rows, [rows or 1], long)) for shard in shards]
     if not long:
         assert found[0] == [at for at in range(rows) if at // UNIT_ROWS % count == 0]
