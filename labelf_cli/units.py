@@ -36,8 +36,8 @@ class Units:
         number: of this unit, from 0.
     """
 
-    def __init__(self) -> None:
-        self._cutter = Recutter(UNIT_ROWS, UNIT_BYTES)
+    def __init__(self, rows: int = UNIT_ROWS, num_bytes: int = UNIT_BYTES) -> None:
+        self._cutter = Recutter(rows, num_bytes)
         self._rows = 0
         self.first_row = self.number = 0
 

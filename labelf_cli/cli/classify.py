@@ -7,7 +7,7 @@ import typer
 
 from labelf_cli.cli.logs import LogFormat, log_to_stderr
 from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
-from labelf_cli.formats import Format, Layout
+from labelf_cli.formats import Engine, Format, Layout
 from labelf_cli.shard import Shard
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
@@ -101,6 +101,15 @@ def classify(
             "OUT.rejects.jsonl if not given.",
         ),
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Where texts are classified: here, or on a Ray cluster.")
+    ] = Engine.LOCAL,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Of the cluster for --engine ray; else one on this machine."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON.")
     ] = None,
@@ -126,7 +135,8 @@ def classify(
     )
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
-    from labelf_cli.run import CHUNK_ROWS, RunSettings, run
+    from labelf_cli.engines.choose import engine_run
+    from labelf_cli.run import CHUNK_ROWS, RunSettings
 
     log_to_stderr(log_format, verbose)
     if report:
@@ -143,7 +153,7 @@ def classify(
         header=not no_header,
         layout=layout,
         separator=separator,
-        threads=threads or usable_cores(),
+        threads=threads or (usable_cores() if engine is Engine.LOCAL else 1),
         chunk_rows=chunk_rows or CHUNK_ROWS,
         limit=limit,
         cache=cache,
@@ -155,7 +165,7 @@ def classify(
         rejects=rejects,
     )
     with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
-        summary = run(settings, progress)
+        summary = engine_run(engine, ray_address)(settings, progress)
     if report:
         write_report(report, summary)
     if not quiet:

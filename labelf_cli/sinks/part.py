@@ -22,7 +22,7 @@ class Part:
 
     def __init__(self, file: IO[bytes], path: Path, first_row: int) -> None:
         self._file, self.path, self.end = file, path, first_row
-        self._bytes = _Hashed(file)
+        self._bytes = Hashed(file)
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
         self._begun = time.monotonic()
         self._entry = Entry(first_row, 0, 0, 0, "", Summary())
@@ -59,7 +59,7 @@ class Part:
         return replace(self._entry, size=self._bytes.size, sha256=self._bytes.digest.hexdigest())
 
 
-class _Hashed:
+class Hashed:
     """A stream that knows the hash of what went through it."""
 
     closed = False

@@ -97,6 +97,19 @@ class MaxRejects:
             return False
         return rejected > self.rows and rejected > self.share * read
 
+    def judge(self, rejected: int, read: int, *, at_end: bool = False) -> None:
+        """Refuse so many rejects among so many rows, if they are too many.
+
+        Raises:
+            TooManyRejectsError: they are.
+        """
+        if self.exceeded(rejected, read, at_end=at_end):
+            raise TooManyRejectsError(
+                f"{rejected:,} of {read:,} rows can't be read, which is more than {self}",
+                where="--max-rejects",
+                todo="Check --delimiter, --encoding and --input-format",
+            )
+
     def __str__(self) -> str:
         return f"{self.share * 100:g}%" if self.share else f"{self.rows:,}"
 
@@ -172,9 +185,5 @@ class RejectBadRows(BadRows):
         self._judge(rows + self.count, at_end=True)
 
     def _judge(self, read: int, *, at_end: bool) -> None:
-        if self._limit and self._limit.exceeded(self.count, read, at_end=at_end):
-            raise TooManyRejectsError(
-                f"{self.count:,} of {read:,} rows can't be read, which is more than {self._limit}",
-                where="--max-rejects",
-                todo="Check --delimiter, --encoding and --input-format",
-            )
+        if self._limit:
+            self._limit.judge(self.count, read, at_end=at_end)
