@@ -158,8 +158,8 @@ def _named_errors(output: Path) -> Iterator[None]:
         ) from error
 
 
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-"""Ray sends no statistics, and what its own processes say stays in its logs."""
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
+"""Ray sends no statistics, and says only what went wrong."""
 
 
 @contextmanager

@@ -176,11 +176,11 @@ def test_bad_rows_are_found_by_looking_through(settings: ItemSettings, folder: I
     assert folder.work == settings.work
     with Path(settings.names[1]).open("a") as file:
         file.write("a,b,c\n")
-    with pytest.raises(BadRowError, match="line 702"):
+    with pytest.raises(BadRowError, match="line 708"):
         look_through(settings, 1, BadRowPolicy.FAIL)
     assert look_through(settings, 1, BadRowPolicy.REJECT) == Found((700,), 1)
     (told,) = (settings.work / "rejects-00001.jsonl").read_text().splitlines()
-    assert json.loads(told)["line"] == 702
+    assert json.loads(told)["line"] == 708
 
 
 def test_an_input_may_not_have_the_column_of_positions(
