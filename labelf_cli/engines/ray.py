@@ -6,6 +6,8 @@ since a node was lost or thought lost, is the same bytes under the same name.
 
 import logging
 import os
+import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     import ray.data
 
 _ITEMS_PER_ACTOR = 32
+_ANSWER_SECONDS = 10
+
 _IN_FLIGHT = 2
 """Items that an actor has been given: the one that it labels and the next."""
 
@@ -174,8 +178,9 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
         return
     try:
+        _require_answer(address)
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"no cluster answers ({error})", where="--ray-address", todo="Check the address"
         ) from None
@@ -187,6 +192,17 @@ def _cluster(address: str | None) -> Iterator[None]:
         ) from error
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Find out whether a host listens, for which Ray would wait many minutes.
+
+    Raises:
+        OSError: it does not.
+    """
+    found = re.fullmatch(r"(?:ray://)?([^:/]+):([0-9]+)", address or "")
+    if found:
+        socket.create_connection((found[1], int(found[2])), _ANSWER_SECONDS).close()
 
 
 def _planned(items: ItemSettings, policy: BadRowPolicy) -> Plan:
