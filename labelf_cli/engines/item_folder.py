@@ -11,6 +11,7 @@ out.labelf/rejects-00000.jsonl  bad rows of an input
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from labelf_cli import __version__
@@ -46,7 +47,7 @@ class ItemFolder:
                 where=output,
                 todo="Wait for it, or choose another -o",
             )
-        self._lock = lock
+        self._lock, self._is_ours = lock, False
 
     def resume(self, fingerprint: Fingerprint, *, restart: bool) -> None:
         """Go on with what the same run has left, or begin.
@@ -76,6 +77,7 @@ class ItemFolder:
                 {name for name in names if not name.endswith(".tmp") and ".begun-" not in name}
             )
         self._disk.make_folder(self.output)
+        self._is_ours = True
 
     def _require_new(self) -> None:
         if self.output.exists():
@@ -144,7 +146,10 @@ class ItemFolder:
         self._disk.remove_folder(self.work)
 
     def close(self) -> None:
-        """Let others work on it; what is done stays."""
-        self._lock.release()
-        if not self.output.exists() and self.work.exists():
+        """Let others work on it; what is done stays, and what was not begun leaves nothing."""
+        if self.work.exists() and self.plan is None:
             self._disk.remove_folder(self.work)
+            with suppress(OSError):  # where it is not empty
+                if self._is_ours:
+                    self.output.rmdir()
+        self._lock.release()

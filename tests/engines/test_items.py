@@ -144,6 +144,7 @@ def test_what_is_done_is_not_done_again(settings: ItemSettings, folder: ItemFold
 def test_a_folder_that_is_not_this_runs_is_refused(
     settings: ItemSettings, folder: ItemFolder
 ) -> None:
+    folder.plan = Plan((), 0)
     folder.close()
     other = ItemFolder(settings.output, Disk())
     with pytest.raises(OutputError, match='differs: of was "this", is "that"'):
