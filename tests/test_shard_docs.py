@@ -1,4 +1,4 @@
-"""The commands of docs/shards.md work as a shell, Slurm and a CI matrix run them."""
+"""The commands of docs/shards.md work as Slurm and a CI matrix run them."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 
 PAGE = (ROOT / "docs" / "shards.md").read_text("utf-8")
-PLAIN, SLURM = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+(SLURM,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 MATRIX = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0])
 
 
@@ -45,16 +45,6 @@ def matrix(k: str) -> str:
     lines = [line for line in steps if line.startswith("labelf")]
     assert lines[1].startswith("labelf merge")
     return str(lines[0]).replace("${{ matrix.k }}", k)
-
-
-def test_the_commands_make_one_table(place: Path) -> None:
-    sh(PLAIN, place)
-    made = (place / "labelled.parquet").read_bytes()
-    sh(
-        "rm -f s?.parquet* && labelf classify calls.csv --config models.toml -o labelled.parquet",
-        place,
-    )
-    assert (place / "labelled.parquet").read_bytes() == made
 
 
 @pytest.mark.recipes
