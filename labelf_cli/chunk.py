@@ -120,18 +120,26 @@ class Recutter:
 
     def push(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Take rows; yield the batches that they complete."""
+        for piece, is_last in self.pieces(batch):
+            self._held.append(piece)
+            if is_last:
+                yield from self.flush()
+
+    def pieces(self, batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
+        """Take rows; yield them cut, each piece with whether a cut follows it."""
         cumulated = np.cumsum(_text_bytes(batch))
         start = before = 0
         while start < batch.num_rows:
             room = self._max_bytes - self._bytes
             reached = int(np.searchsorted(cumulated, before + room)) + 1
             end = min(start + max(self.max_rows - self._rows, 1), reached, batch.num_rows)
-            self._held.append(batch.slice(start, end - start))
             self._rows += end - start
             self._bytes += int(cumulated[end - 1]) - before
+            is_last = self._rows >= self.max_rows or self._bytes >= self._max_bytes
+            if is_last:
+                self._rows = self._bytes = 0
+            yield batch.slice(start, end - start), is_last
             before, start = int(cumulated[end - 1]), end
-            if self._rows >= self.max_rows or self._bytes >= self._max_bytes:
-                yield from self.flush()
 
     def flush(self) -> Iterator[pa.RecordBatch]:
         """Yield what is held, if anything."""

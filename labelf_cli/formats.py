@@ -26,6 +26,13 @@ class Layout(StrEnum):
     LONG = "long"
 
 
+class Engine(StrEnum):
+    """Where texts are classified."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 _FORMATS = {
     ".csv": Format.CSV,
     ".tsv": Format.TSV,

@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from labelf_cli.errors import OutputError
 from labelf_cli.storage.interface import HeldError, Storage
@@ -78,6 +78,15 @@ class Entry:
 
 def _check(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def size_and_sha256(file: IO[bytes]) -> tuple[int, str]:
+    """Of what is left to read in a file."""
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(_BLOCK_BYTES):
+        digest.update(block)
+        size += len(block)
+    return size, digest.hexdigest()
 
 
 class Journal:
@@ -164,13 +173,9 @@ class Journal:
     def _is_whole(self, entry: Entry) -> bool:
         try:
             with self._disk.open(self.part(entry)) as file:
-                digest, size = hashlib.sha256(), 0
-                while block := file.read(_BLOCK_BYTES):
-                    digest.update(block)
-                    size += len(block)
+                return size_and_sha256(file) == (entry.size, entry.sha256)
         except FileNotFoundError:
             return False
-        return (size, digest.hexdigest()) == (entry.size, entry.sha256)
 
     def _read(self, name: str) -> bytes | None:
         try:
@@ -238,19 +243,23 @@ class Journal:
         self._lease.release()
 
 
+def difference(before: Fingerprint, now: Fingerprint) -> str:
+    """The first field in which two fingerprints differ, and its values."""
+    was, is_ = (_flat(json.loads(json.dumps(its))) for its in (before, now))
+    for key in [*is_, *was]:
+        if was.get(key) != is_.get(key):
+            return f"{key} was {_shown(was.get(key))}, is {_shown(is_.get(key))}"
+    return "its fingerprint is of another labelf"
+
+
 def _difference(before: bytes, fingerprint: Fingerprint) -> str:
-    """The first field in which two fingerprints differ."""
+    """The same for an earlier one as it was written."""
     if not fingerprint:
         return "it reads files, this one reads stdin"
     try:
-        was = _flat(json.loads(before))
+        return difference(json.loads(before), fingerprint)
     except ValueError:
         return "its fingerprint can't be read"
-    now = _flat(json.loads(json.dumps(fingerprint)))
-    for key in [*now, *was]:
-        if was.get(key) != now.get(key):
-            return f"{key} was {_shown(was.get(key))}, is {_shown(now.get(key))}"
-    return "its fingerprint is of another labelf"
 
 
 def _flat(values: object, prefix: str = "") -> dict[str, Any]:

@@ -186,6 +186,11 @@ class Labeller:
         else:
             self.stop()
 
+    def flush(self) -> None:
+        """Write to the cache what waits; a crash of the process loses nothing of it."""
+        if self._cache is not None:
+            self._cache.flush()
+
     def close(self) -> None:
         """Drop the calls that have not begun and wait for those that have.
 

@@ -8,7 +8,9 @@ import pyarrow as pa
 from labelf_cli.chunk import Chunk, Recutter
 from labelf_cli.sources.interface import Source
 from labelf_cli.sources.rejects import BadRows
+from labelf_cli.units import AllRows, Share
 
+ALL_ROWS = AllRows()
 CHUNK_BYTES = 4 << 20
 _LEAST_ROWS, _CHUNK_SECONDS = 64, 2.0
 """A chunk is meant to take two seconds. Longer ones need less padding: at 400 rows, tweets need 5%
@@ -21,22 +23,37 @@ class Rows:
 
     Attributes:
         count: rows that were read.
+        own: how many of them are the run's own.
         seconds: processor time that reading them took.
     """
 
     def __init__(
-        self, source: Source, limit: int | None, done: tuple[range, ...], max_rows: int
+        self,
+        source: Source,
+        limit: int | None,
+        done: tuple[range, ...],
+        max_rows: int,
+        share: Share = ALL_ROWS,
     ) -> None:
-        self._source, self._limit = source, limit
+        """Read a source.
+
+        Args:
+            source: of the rows.
+            limit: stop after so many; None for all.
+            done: positions of those that are not asked for any more, in order.
+            max_rows: most rows of a chunk.
+            share: says which rows are the run's own.
+        """
+        self._source, self._limit, self._share = source, limit, share
         self._done, self._max_rows = done, max_rows
         self._cutter = Recutter(min(2 * _LEAST_ROWS, max_rows), CHUNK_BYTES)
         self._chunks = 0
         self._answered = time.monotonic()
-        self.count = 0
+        self.count = self.own = 0
         self.seconds = 0.0
 
     def chunks(self, bad_rows: BadRows) -> Iterator[Chunk]:
-        """The rows that are not done, in chunks of consecutive ones."""
+        """The own rows that are not done, in chunks of consecutive ones."""
         began = time.thread_time()
         for first_row, batch in self._cut(bad_rows):
             self.seconds += time.thread_time() - began
@@ -60,9 +77,8 @@ class Rows:
 
     def _missing(self, bad_rows: BadRows) -> Iterator[tuple[int, pa.RecordBatch]]:
         """What is not done of each batch, with the position of its first row."""
-        for batch in self._batches(bad_rows):
-            start, end = self.count - batch.num_rows, self.count
-            begin = start
+        for start, batch in self._own(bad_rows):
+            begin, end = start, start + batch.num_rows
             for rows in self._done:
                 if rows.stop > start and rows.start < end:
                     if begin < rows.start:
@@ -70,6 +86,14 @@ class Rows:
                     begin = rows.stop
             if begin < end:
                 yield begin, batch.slice(begin - start)
+
+    def _own(self, bad_rows: BadRows) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The own rows of each batch, with the position of the first."""
+        for batch in self._batches(bad_rows):
+            start = self.count - batch.num_rows
+            for begin, piece in self._share.own(batch):
+                self.own += piece.num_rows
+                yield start + begin, piece
 
     def _batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
         for batch in self._source.batches(bad_rows):
@@ -89,9 +113,10 @@ class Rows:
 
     @property
     def expected(self) -> int | None:
-        """How many rows there may be in all, judged by what was read so far."""
+        """How many own rows there may be in all, judged by what was read so far."""
         size, position = self._source.size, self._source.position
         if not (size and position):
             return self._limit
         expected = round(self.count * size / position)
-        return expected if self._limit is None else min(expected, self._limit)
+        expected = expected if self._limit is None else min(expected, self._limit)
+        return round(expected * self.own / max(self.count, 1))

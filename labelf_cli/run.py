@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from labelf_cli import fingerprint
 from labelf_cli.chunk import Chunk
@@ -15,8 +15,10 @@ from labelf_cli.config import Config
 from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.labeller import Labeller
+from labelf_cli.manifest import Digest, Manifest, Rejected, of_run, stretches_of
 from labelf_cli.predictions import Answers
-from labelf_cli.rows import Rows
+from labelf_cli.rows import ALL_ROWS, Rows
+from labelf_cli.shard import Shard
 from labelf_cli.sinks.destination import (
     PART_ROWS,
     Destination,
@@ -28,21 +30,23 @@ from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.rejects import (
+    REJECTS_SUFFIX,
     BadRowPolicy,
     BadRows,
     FailOnBadRows,
     MaxRejects,
     RejectBadRows,
 )
+from labelf_cli.sources.shard_rejects import RejectInShard
 from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.spent import Spent
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.local import Disk
 from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
+from labelf_cli.units import ShardRows, Share
 
 CHUNK_ROWS = 4096
-REJECTS_SUFFIX = ".rejects.jsonl"
 
 _SAY_REJECTS = "Name a file for them with --rejects"
 
@@ -70,6 +74,7 @@ class RunSettings:
         max_rejects: so many of them may be rejected; None for any number.
         rejects: file of the rejected ones; None for the output's name with a suffix.
         restart: whether to throw away what an earlier run with other settings has left.
+        shard: the part of the rows that is answered; None for all.
         part_seconds: about how much work a crash may cost.
         part_rows: rows of each file of a folder but the last.
     """
@@ -94,6 +99,7 @@ class RunSettings:
     max_rejects: MaxRejects | None = None
     rejects: Path | None = None
     restart: bool = False
+    shard: Shard | None = None
     part_seconds: float = 1.0
     part_rows: int = PART_ROWS
 
@@ -146,6 +152,7 @@ def run(
     """
     began = time.monotonic()
     _check_rejects(settings)
+    _check_shard(settings)
     source, names, format_ = _open_source(settings)
     with Labeller.open(
         settings.config, settings.threads, settings.cache, settings.max_requests
@@ -153,35 +160,84 @@ def run(
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
         schema = columns.schema(source.schema, source.names)
-        table = Table(settings.place, format_, schema, settings.part_rows)
+        has_gaps = settings.shard is not None
+        table = Table(settings.place, format_, schema, settings.part_rows, has_gaps)
         disk = disk or (Disk() if settings.place is None else settings.place.open())
         durable = _durable(settings, names, labeller, disk)
         with _named_errors(settings), closing(open_destination(table, durable)) as destination:
             if destination.answers is not None:
                 labeller.keep_what_services_say(destination.answers)
             labeller.load()
-            rows = Rows(source, settings.limit, destination.done, settings.chunk_rows)
+            share = ALL_ROWS if settings.shard is None else ShardRows(settings.shard)
+            rows = Rows(source, settings.limit, destination.done, settings.chunk_rows, share)
             loading = Summary(loading=time.monotonic() - began)
             summary = destination.summary + loading
-            with _bad_rows(settings, destination.folder, disk) as bad_rows:
+            with _bad_rows(settings, destination.folder, disk, share) as bad_rows:
                 for chunk, answers in labeller.label(rows.chunks(bad_rows)):
                     summary += _write(chunk, answers, columns, destination)
                     rows.answered(chunk)
                     progress(Progress(summary.rows, rows.expected))
-                if summary.rows != rows.count:  # law 2
-                    raise RunError(f"{rows.count} rows were read but {summary.rows} written")
+                if summary.rows != rows.own:  # law 2
+                    raise RunError(f"{rows.own} rows were read but {summary.rows} written")
                 bad_rows.finish(rows.count)
             labeller.close()  # before the folder goes where it may keep answers
-            destination.publish(loading + _took(began, bad_rows, rows))
-    return summary + _took(began, bad_rows, rows)
+            done = _Done(began, rows, bad_rows, summary)
+            rest = loading + done.took
+
+            def seal() -> None:
+                _tell_of_shard(settings, table, durable, destination, done)
+
+            destination.publish(rest, seal)
+    return done.summary
 
 
-def _took(began: float, bad_rows: BadRows, rows: Rows) -> Summary:
-    return Summary(
-        seconds=time.monotonic() - began,
-        rejected=bad_rows.count,
-        spent=Spent(reading=rows.seconds),
+class _Done(NamedTuple):
+    """What a run has done, once all is written."""
+
+    began: float
+    rows: Rows
+    bad_rows: BadRows
+    counted: Summary
+
+    @property
+    def took(self) -> Summary:
+        """What it took beside what the answers cost, up to now."""
+        return Summary(
+            seconds=time.monotonic() - self.began,
+            rejected=self.bad_rows.told,
+            spent=Spent(reading=self.rows.seconds),
+        )
+
+    @property
+    def summary(self) -> Summary:
+        """What happened, up to now."""
+        return self.counted + self.took
+
+
+def _tell_of_shard(
+    settings: RunSettings, table: Table, durable: Durable, destination: Destination, done: _Done
+) -> None:
+    """Put a manifest beside the output of a shard."""
+    if settings.shard is None or settings.place is None:
+        return
+    path, rejected = settings.place.local, None
+    if isinstance(done.bad_rows, RejectInShard):
+        rejects = settings.rejects_file.local
+        rejected = Rejected.of(rejects, path, done.bad_rows.by_unit, done.bad_rows.count)
+    with durable.disk.open(path) as file:
+        output = Digest.of(file)
+    manifest = Manifest(
+        settings.shard,
+        of_run(durable.fingerprint),
+        table.format,
+        table.schema,
+        stretches_of(destination.entries),
+        done.rows.count,
+        output,
+        rejected,
+        done.summary,
     )
+    durable.disk.write_whole(Manifest.beside(path), manifest.to_bytes())
 
 
 def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destination) -> Summary:
@@ -209,7 +265,9 @@ def _named_errors(settings: RunSettings) -> Iterator[None]:
 
 
 @contextmanager
-def _bad_rows(settings: RunSettings, folder: PurePath | None, disk: Storage) -> Iterator[BadRows]:
+def _bad_rows(
+    settings: RunSettings, folder: PurePath | None, disk: Storage, share: Share
+) -> Iterator[BadRows]:
     """What becomes of bad rows; the file of rejected ones appears when the block has ended well.
 
     Without any there is none, not even that of an earlier run. Until then it lies in the work
@@ -222,8 +280,10 @@ def _bad_rows(settings: RunSettings, folder: PurePath | None, disk: Storage) -> 
     output = _open_rejects(place, folder, disk)
     try:
         bad_rows = RejectBadRows(output.stream, settings.max_rejects)
+        if isinstance(share, ShardRows):
+            bad_rows = RejectInShard(output.stream, settings.max_rejects, share)
         yield bad_rows
-        if bad_rows.count or (place.uri is None and is_device(place.local)):
+        if bad_rows.told or (place.uri is None and is_device(place.local)):
             output.publish()
         elif place.uri is None:
             place.local.unlink(missing_ok=True)
@@ -252,6 +312,25 @@ def _check_rejects(settings: RunSettings) -> None:
         _ = settings.rejects_file
     elif settings.rejects or settings.max_rejects:
         raise UsageError("--rejects and --max-rejects are for --bad-rows reject")
+
+
+def _check_shard(settings: RunSettings) -> None:
+    """Refuse to make a shard that could not be joined to others.
+
+    Raises:
+        UsageError: they can't read its input, too, or no file stands where its manifest could.
+    """
+    if settings.shard is None:
+        return
+    if STDIN in settings.inputs:
+        raise UsageError("every shard reads the input", where="--shard", todo="Name a file")
+    place = settings.place
+    if place is None or place.uri is not None or place.is_folder or is_device(place.local):
+        raise UsageError(
+            "there is no file on this disk to put its manifest beside",
+            where="--shard",
+            todo="Name one with -o",
+        )
 
 
 def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
@@ -302,4 +381,6 @@ def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: 
             "limit": settings.limit,
             "rows of a file": settings.part_rows if place.is_folder else None,
         }
+        if settings.shard is not None:
+            decides["shard"] = str(settings.shard)
     return Durable(decides, settings.restart, disk, settings.part_seconds)

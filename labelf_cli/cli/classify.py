@@ -7,7 +7,8 @@ import typer
 
 from labelf_cli.cli.logs import LogFormat, log_to_stderr
 from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
-from labelf_cli.formats import Format, Layout
+from labelf_cli.formats import Engine, Format, Layout
+from labelf_cli.shard import Shard
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 
 
@@ -75,6 +76,14 @@ def classify(
             "used up; the same command goes on from there, with as many again.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Answer only every Nth unit of 4,096 rows or 4 MiB, from the Kth on; "
+            "labelf merge joins the outputs of all N.",
+        ),
+    ] = None,
     restart: Annotated[
         bool,
         typer.Option(
@@ -99,6 +108,15 @@ def classify(
             metavar="FILE",
             help="JSON Lines of file, line, offset, reason and bytes of each rejected row; "
             "OUT.rejects.jsonl if not given.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Where texts are classified: here, or on a Ray cluster.")
+    ] = Engine.LOCAL,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Of the cluster for --engine ray; else one on this machine."
         ),
     ] = None,
     report: Annotated[
@@ -126,7 +144,8 @@ def classify(
     )
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
-    from labelf_cli.run import CHUNK_ROWS, RunSettings, run
+    from labelf_cli.engines.choose import engine_run
+    from labelf_cli.run import CHUNK_ROWS, RunSettings
     from labelf_cli.storage.location import Location
 
     log_to_stderr(log_format, verbose)
@@ -144,18 +163,19 @@ def classify(
         header=not no_header,
         layout=layout,
         separator=separator,
-        threads=threads or usable_cores(),
+        threads=threads or (usable_cores() if engine is Engine.LOCAL else 1),
         chunk_rows=chunk_rows or CHUNK_ROWS,
         limit=limit,
         cache=cache,
         max_requests=max_requests,
         restart=restart,
+        shard=None if shard is None else Shard.parse(shard),
         bad_rows=bad_rows,
         max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
         rejects=rejects,
     )
     with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
-        summary = run(settings, progress)
+        summary = engine_run(engine, ray_address)(settings, progress)
     if report:
         write_report(report, summary)
     if not quiet:

@@ -15,6 +15,7 @@ from labelf_cli.cli.classify import classify
 from labelf_cli.cli.diff import diff
 from labelf_cli.cli.evaluate import evaluate
 from labelf_cli.cli.logs import say
+from labelf_cli.cli.merge import merge
 from labelf_cli.cli.models import models
 from labelf_cli.cli.optimize import optimize
 from labelf_cli.cli.report import report
@@ -75,6 +76,7 @@ app.command()(check)
 app.command()(bench)
 app.command()(diff)
 app.command()(evaluate)
+app.command()(merge)
 app.command()(models)
 app.command()(optimize)
 app.command()(report)

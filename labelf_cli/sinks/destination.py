@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format
-from labelf_cli.journal import Fingerprint, Journal
+from labelf_cli.journal import Entry, Fingerprint, Journal
 from labelf_cli.sinks.files import Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink
 from labelf_cli.sinks.part import Part
@@ -34,12 +34,14 @@ class Table(NamedTuple):
         format: of the file.
         schema: of the rows.
         part_rows: of a folder, rows of each file but the last.
+        has_gaps: whether some of the input's rows are for others, as of a shard.
     """
 
     path: Path | Location | None
     format: Format
     schema: pa.Schema
     part_rows: int = PART_ROWS
+    has_gaps: bool = False
 
 
 class Durable(NamedTuple):
@@ -58,6 +60,14 @@ class Durable(NamedTuple):
     part_seconds: float
 
 
+Seal = Callable[[], None]
+"""What is to be done once a table has its name, before what it was made of is thrown away."""
+
+
+def unsealed() -> None:
+    """Nothing is to be done."""
+
+
 class Destination(ABC):
     """A table that is written from its beginning to its end.
 
@@ -68,12 +78,14 @@ class Destination(ABC):
         summary: what happened to them.
         folder: the work folder; None where there is none.
         answers: where what services say can be kept until it is published; None for nowhere.
+        entries: of the parts that are durable.
     """
 
     done: tuple[range, ...] = ()
     summary = Summary()
     folder: PurePath | None = None
     answers: Path | None = None
+    entries: Sequence[Entry] = ()
 
     @abstractmethod
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -86,11 +98,14 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def publish(self, rest: Summary = NOTHING) -> None:
-        """All is written: let it be seen.
+    def publish(self, rest: Summary = NOTHING, seal: Seal = unsealed) -> None:
+        """All is written: let it be seen, then seal it.
+
+        A run that ends before the seal is set goes on from there when it is given again.
 
         Args:
             rest: what is known of the run beside what ``write`` was told.
+            seal: what is to be done then.
         """
 
     @abstractmethod
@@ -109,10 +124,11 @@ class Straight(Destination):
         """See ``Destination.write``."""
         self._sink.write(batch)
 
-    def publish(self, rest: Summary = NOTHING) -> None:  # noqa: ARG002
+    def publish(self, rest: Summary = NOTHING, seal: Seal = unsealed) -> None:  # noqa: ARG002
         """See ``Destination.publish``."""
         self._sink.finish()
         self._output.publish()
+        seal()
         self._is_published = True
 
     def close(self) -> None:
@@ -125,20 +141,23 @@ class Straight(Destination):
 class Journalled(Destination):
     """A table whose parts lie in a work folder beside it, and are put together at the end."""
 
-    def __init__(self, journal: Journal, whole: Whole, durable: Durable) -> None:
+    def __init__(self, journal: Journal, whole: Whole, durable: Durable, *, has_gaps: bool) -> None:
         """Go on with a journal that was resumed.
 
         Args:
             journal: of the parts.
             whole: what becomes of them.
             durable: how they outlive the run.
+            has_gaps: whether some of the input's rows are for others.
         """
+        self._has_gaps = has_gaps
         self._journal, self._whole = journal, whole
         self.folder, self.answers = journal.folder, journal.answers
         self._disk, self._part_seconds = durable.disk, durable.part_seconds
         self._part: Part | None = None
         self._is_open = True
         self.done = journal.done
+        self.entries = journal.entries  # which grow
         self.summary = sum((entry.summary for entry in journal.entries), Summary())
 
     def write(self, rows: range, batch: pa.RecordBatch, summary: Summary) -> None:
@@ -164,11 +183,12 @@ class Journalled(Destination):
             self._disk.sync(part.path)
             self._journal.add(part.path, entry)
 
-    def publish(self, rest: Summary = NOTHING) -> None:
+    def publish(self, rest: Summary = NOTHING, seal: Seal = unsealed) -> None:
         """See ``Destination.publish``."""
         self._close_part()
         told = sum((entry.summary for entry in self._journal.entries), rest)
         self._whole.publish(self._batches(), told)
+        seal()
         self._is_open = False
         try:
             self._journal.remove()
@@ -185,9 +205,10 @@ class Journalled(Destination):
                 for batch in pa.ipc.open_stream(part):
                     yield batch
                     written += batch.num_rows
-            if (entry.first_row, entry.written) != (end, written):  # law 2
+            begins = max(end, entry.first_row) if self._has_gaps else end
+            if (entry.first_row, entry.written) != (begins, written):  # law 2
                 raise RunError(f"the part of row {end} is not as it was written")
-            end += entry.rows
+            end = begins + entry.rows
 
     def close(self) -> None:
         """See ``Destination.close``."""
@@ -229,14 +250,14 @@ def _journalled(place: Location, table: Table, durable: Durable) -> Journalled:
         journal.resume(durable.fingerprint, restart=durable.restart)
         if not place.is_folder:
             whole = OneFile(path, table.format, table.schema, disk, journal.folder)
-            return Journalled(journal, whole, durable)
+            return Journalled(journal, whole, durable, has_gaps=table.has_gaps)
     except BaseException:
         journal.release()
         raise
     try:
         folder = Folder(path, table.schema, table.part_rows, disk, journal)
         folder.check(restart=durable.restart)
-        return Journalled(journal, folder, durable)
+        return Journalled(journal, folder, durable, has_gaps=table.has_gaps)
     except BaseException:
         journal.close()
         raise

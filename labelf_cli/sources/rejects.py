@@ -16,6 +16,9 @@ LONGEST_ROW = 64 << 20
 RAW_BYTES = 1 << 20
 """So much is kept of a line that is longer than a row may be."""
 
+REJECTS_SUFFIX = ".rejects.jsonl"
+"""What the name of an output is followed by in that of its rejects."""
+
 TOO_LONG = f"a line of more than {LONGEST_ROW >> 20} MiB"
 
 _JUDGED_FROM = 1000
@@ -94,6 +97,19 @@ class MaxRejects:
             return False
         return rejected > self.rows and rejected > self.share * read
 
+    def judge(self, rejected: int, read: int, *, at_end: bool = False) -> None:
+        """Refuse so many rejects among so many rows, if they are too many.
+
+        Raises:
+            TooManyRejectsError: they are.
+        """
+        if self.exceeded(rejected, read, at_end=at_end):
+            raise TooManyRejectsError(
+                f"{rejected:,} of {read:,} rows can't be read, which is more than {self}",
+                where="--max-rejects",
+                todo="Check --delimiter, --encoding and --input-format",
+            )
+
     def __str__(self) -> str:
         return f"{self.share * 100:g}%" if self.share else f"{self.rows:,}"
 
@@ -106,6 +122,11 @@ class BadRows(ABC):
     """
 
     count: int = 0
+
+    @property
+    def told(self) -> int:
+        """How many of them this run tells of."""
+        return self.count
 
     @abstractmethod
     def add(self, reject: Reject) -> None:
@@ -149,8 +170,11 @@ class RejectBadRows(BadRows):
     def add(self, reject: Reject) -> None:
         """See ``BadRows.add``."""
         self.count += 1
-        self._stream.write(reject.as_json().encode() + b"\n")
+        self._write(reject)
         self._judge(self._rows + self.count, at_end=False)
+
+    def _write(self, reject: Reject) -> None:
+        self._stream.write(reject.as_json().encode() + b"\n")
 
     def read(self, rows: int) -> None:
         """See ``BadRows.read``."""
@@ -161,9 +185,5 @@ class RejectBadRows(BadRows):
         self._judge(rows + self.count, at_end=True)
 
     def _judge(self, read: int, *, at_end: bool) -> None:
-        if self._limit and self._limit.exceeded(self.count, read, at_end=at_end):
-            raise TooManyRejectsError(
-                f"{self.count:,} of {read:,} rows can't be read, which is more than {self._limit}",
-                where="--max-rejects",
-                todo="Check --delimiter, --encoding and --input-format",
-            )
+        if self._limit:
+            self._limit.judge(self.count, read, at_end=at_end)

@@ -16,7 +16,11 @@ from labelf_cli.sources.rejects import BadRows
 
 
 class Inputs(Source):
-    """Several inputs with the same columns, one after the other."""
+    """Several inputs with the same columns, one after the other.
+
+    Attributes:
+        sources: each of them.
+    """
 
     def __init__(self, names: Sequence[str], format_: Format, options: ReadOptions) -> None:
         """Open them all and compare their columns.
@@ -25,10 +29,10 @@ class Inputs(Source):
             InputError: one can't be read, or its columns differ from those of the first.
         """
         data = [ByteInput(name, options.encoding) for name in names]
-        self._sources = _open(data, format_, options)
-        first = self._sources[0]
+        self.sources: Sequence[Source] = _open(data, format_, options)
+        first = self.sources[0]
         self.schema, self.names = first.schema, first.names
-        for name, source in zip(names, self._sources, strict=True):
+        for name, source in zip(names, self.sources, strict=True):
             if not source.schema.equals(self.schema):
                 its, others = _shown(source), _shown(first)
                 raise InputError(
@@ -40,17 +44,17 @@ class Inputs(Source):
     @property
     def size(self) -> int | None:
         """See ``Source.size``."""
-        sizes = [source.size for source in self._sources]
+        sizes = [source.size for source in self.sources]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     @property
     def position(self) -> int:
         """See ``Source.position``."""
-        return sum(source.position for source in self._sources)
+        return sum(source.position for source in self.sources)
 
     def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
         """See ``Source.batches``."""
-        for source in self._sources:
+        for source in self.sources:
             for batch in source.batches(bad_rows):
                 bad_rows.read(batch.num_rows)
                 yield batch

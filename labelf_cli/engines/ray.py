@@ -1,0 +1,335 @@
+"""Chunks are labelled on a Ray cluster: work items go to a pool of actors, which write the parts.
+
+Only what an item came to passes through the driver, never its rows. An item that is labelled twice,
+since a node was lost or thought lost, is the same bytes under the same name.
+"""
+
+import logging
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelf_cli import fingerprint
+from labelf_cli.engines.item_folder import ItemFolder
+from labelf_cli.engines.items import Item, ItemSettings, ItemWorker
+from labelf_cli.engines.plan import Found, Plan, look_through, rejects_part
+from labelf_cli.errors import LabelfError, RunError, UsageError, WriteError, extra
+from labelf_cli.formats import Format, format_of
+from labelf_cli.journal import Entry, Fingerprint
+from labelf_cli.labeller import Labeller
+from labelf_cli.run import Progress, RunSettings
+from labelf_cli.sinks.files import open_output
+from labelf_cli.sources.files import STDIN
+from labelf_cli.sources.interface import ReadOptions
+from labelf_cli.sources.rejects import BadRowPolicy
+from labelf_cli.sources.table import input_format
+from labelf_cli.storage.local import Disk
+from labelf_cli.storage.uri import is_uri
+from labelf_cli.summary import Summary
+
+if TYPE_CHECKING:
+    import ray.data
+
+_ITEMS_PER_ACTOR = 32
+_ANSWER_SECONDS = 10
+
+_IN_FLIGHT = 2
+"""Items that an actor has been given: the one that it labels and the next."""
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """Runs on a cluster.
+
+    Attributes:
+        address: of the cluster; None for one on this machine that ends with the run.
+    """
+
+    address: str | None = None
+
+    def run(self, settings: RunSettings, progress: Callable[[Progress], None]) -> Summary:
+        """Classify the inputs into a folder of Parquet files.
+
+        Raises:
+            UsageError: something can't be used; no text was classified.
+            RunError: something broke on the way; the same command goes on from what is done.
+        """
+        began = time.monotonic()
+        _require_able(settings)
+        items, decides = _prepared(settings)
+        with _named_errors(items.output), closing(ItemFolder(items.output, Disk())) as folder:
+            folder.resume(decides, restart=settings.restart)
+            with _cluster(self.address):
+                plan = folder.plan
+                if plan is None:
+                    plan = _planned(items, settings.bad_rows)
+                    folder.plan = plan
+                if settings.max_rejects:
+                    read = plan.rows + plan.rejected
+                    settings.max_rejects.judge(plan.rejected, read, at_end=True)
+                entries = _label(items, plan, folder, progress)
+            summary = sum((entry.summary for entry in entries.values()), Summary())
+            summary += Summary(seconds=time.monotonic() - began, rejected=plan.rejected)
+            _publish_rejects(settings, items, plan)
+            folder.finish(plan, entries, summary)
+        return summary
+
+
+def _require_able(settings: RunSettings) -> None:
+    """Refuse what only a run on one machine can do.
+
+    Raises:
+        UsageError: it names the option.
+    """
+    for option, value in (
+        ("--shard", settings.shard),
+        ("--limit", settings.limit),
+        ("--cache", settings.cache),
+        ("--max-requests", settings.max_requests),
+    ):
+        if value is not None:
+            raise UsageError("not with --engine ray", where=option, todo="Leave one of them out")
+    if STDIN in settings.inputs:
+        raise UsageError("every node reads the inputs", where="--engine ray", todo="Name files")
+    if len(settings.config.local_models) < len(settings.config.models):
+        raise UsageError(
+            "models that services answer for", where="--engine ray", todo="Run them on one machine"
+        )
+    place = settings.place
+    if place is None or place.uri is not None or format_of(place.name) is not None:
+        raise UsageError(
+            "it writes a folder of Parquet files on a disk that all nodes have",
+            where="--engine ray",
+            todo="Name a folder with -o, such as -o labelled/",
+        )
+    if settings.output_format not in (None, Format.PARQUET):
+        raise UsageError("it writes Parquet", where="--output-format", todo="Leave it out")
+
+
+def _prepared(settings: RunSettings) -> tuple[ItemSettings, Fingerprint]:
+    """What workers have to know, and what decides the bytes of the output; no graph is loaded."""
+    assert settings.place is not None
+    names, format_ = input_format(settings.inputs, settings.input_format)
+    text_columns = settings.text_columns or settings.config.input.text_column
+    output = settings.place.local.resolve()
+    items = ItemSettings(
+        settings.config,
+        tuple(name if is_uri(name) else str(Path(name).absolute()) for name in names),
+        format_,
+        ReadOptions(
+            text_columns, Format.PARQUET, settings.delimiter, settings.encoding, settings.header
+        ),
+        settings.layout,
+        settings.separator,
+        settings.threads,
+        output,
+        output.with_name(f"{output.name}.labelf"),
+    )
+    with Labeller.open(settings.config, 1) as labeller:
+        source = items.open_inputs()
+        items.columns(labeller).schema(source.schema, source.names)
+        decides = {
+            "engine": "ray",
+            "versions": fingerprint.of_versions(),
+            "inputs": [fingerprint.of_input(name) for name in names],
+            "models": fingerprint.of_models(labeller.models, labeller.digests),
+            "text columns": text_columns,
+            "input format": settings.input_format,
+            "delimiter": settings.delimiter,
+            "encoding": settings.encoding,
+            "header": settings.header,
+            "layout": settings.layout,
+            "separator": settings.separator,
+            "bad rows": settings.bad_rows,
+        }
+    return items, decides
+
+
+@contextmanager
+def _named_errors(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"can't be written ({error.strerror or error})",
+            where=output,
+            todo="Mend that and run the same command again",
+        ) from error
+
+
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
+"""Ray sends no statistics, and says only what went wrong."""
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """A connection to the cluster, unless there is one already."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    with extra("ray", "--engine ray"):
+        import ray.data  # noqa: PLC0415  # it takes seconds
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        _require_answer(address)
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"no cluster answers ({error})", where="--ray-address", todo="Check the address"
+        ) from None
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise RunError(
+            f"the cluster failed ({error})", where="--engine ray", todo="Run the same command again"
+        ) from error
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Find out whether a host listens, for which Ray would wait many minutes.
+
+    Raises:
+        OSError: it does not.
+    """
+    found = re.fullmatch(r"(?:ray://)?([^:/]+):([0-9]+)", address or "")
+    if found:
+        socket.create_connection((found[1], int(found[2])), _ANSWER_SECONDS).close()
+
+
+def _planned(items: ItemSettings, policy: BadRowPolicy) -> Plan:
+    """Look through all inputs, each in a task of its own."""
+    import ray  # noqa: PLC0415
+
+    look = ray.remote(num_cpus=1, max_retries=3)(_caught(look_through))
+    found: list[Found] = [
+        _value(its)
+        for its in ray.get([look.remote(items, file, policy) for file in range(len(items.names))])
+    ]
+    return Plan.of(found, _ITEMS_PER_ACTOR * _actors(items))
+
+
+def _actors(items: ItemSettings) -> int:
+    """As many as the cluster has room for."""
+    import ray  # noqa: PLC0415
+
+    return max(int(ray.cluster_resources().get("CPU", 1)) // items.threads, 1)
+
+
+def _caught(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns labelf's own errors: Ray makes others of what is raised."""
+
+    def call(*arguments: object) -> object:
+        try:
+            return function(*arguments)
+        except (LabelfError, OSError) as error:
+            return _Failed.of(error)
+
+    return call
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """An error on its way to the driver."""
+
+    kind: type[LabelfError]
+    what: str
+    where: str
+    todo: str
+
+    @classmethod
+    def of(cls, error: LabelfError | OSError) -> "_Failed":
+        if isinstance(error, LabelfError):
+            return cls(type(error), error.what, error.where, error.todo)
+        what = f"can't be used ({error.strerror or error})"
+        return cls(RunError, what, str(error.filename or ""), "Mend that and run the command again")
+
+
+def _value(its: Any) -> Any:  # noqa: ANN401  # whatever a function gives
+    """What a caught function gave.
+
+    Raises:
+        LabelfError: what it raised.
+    """
+    if isinstance(its, _Failed):
+        raise its.kind(its.what, where=its.where, todo=its.todo)
+    return its
+
+
+class RayWorker:
+    """What an actor of the pool does with rows of the data set, each of which is an item."""
+
+    def __init__(self, settings: ItemSettings) -> None:
+        self._worker: ItemWorker | _Failed
+        try:
+            self._worker = ItemWorker(settings)
+        except (LabelfError, OSError) as error:
+            self._worker = _Failed.of(error)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Label an item; the result is a row of the data set that comes out."""
+        item = Item(*row["item"])
+        if isinstance(self._worker, _Failed):
+            return {"number": item.number, "told": self._worker}
+        return {"number": item.number, "told": _caught(self._worker.label)(item)}
+
+
+def _label(
+    items: ItemSettings, plan: Plan, folder: ItemFolder, progress: Callable[[Progress], None]
+) -> dict[int, Entry]:
+    """Have all items labelled that are not done; what each of them came to, by its number."""
+    entries = {item.number: entry for item, entry in folder.done(plan.items)}
+    rows = sum(entry.rows for entry in entries.values())
+    left = [item for item in plan.items if item.number not in entries]
+    progress(Progress(rows, plan.rows))
+    if not left:
+        return entries
+    for row in _data_set(items, left).iter_rows():
+        entry = _value(row["told"])
+        entries[row["number"]] = entry
+        rows += entry.rows
+        progress(Progress(rows, plan.rows))
+    return entries
+
+
+def _data_set(items: ItemSettings, left: Sequence[Item]) -> "ray.data.Dataset":
+    """The results, as they come."""
+    import ray.data  # noqa: PLC0415
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    actors = min(_actors(items), len(left))
+    pool = ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
+    rows = [{"item": tuple(item)} for item in left]
+    return ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        RayWorker,
+        fn_constructor_args=(items,),
+        compute=pool,
+        num_cpus=items.threads,
+    )
+
+
+def _publish_rejects(settings: RunSettings, items: ItemSettings, plan: Plan) -> None:
+    """Join the bad rows of all inputs in one file, if there are any."""
+    if settings.bad_rows is BadRowPolicy.FAIL:
+        return
+    path = settings.rejects_file.local
+    if not plan.rejected:
+        path.unlink(missing_ok=True)
+        return
+    output = open_output(path, "--rejects")
+    try:
+        for file in range(len(items.names)):
+            output.stream.write(rejects_part(items.work, file).read_bytes())
+        output.publish()
+    finally:
+        output.discard()

@@ -1,0 +1,188 @@
+"""``--engine ray`` on a cluster of two nodes: the rows of a local run, whoever dies meanwhile.
+
+pip install 'labelf-cli[ray]'
+pytest -m ray
+"""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+from conftest import WORDS, WriteModel
+from test_run import ignore
+
+from labelf_cli.config import Config
+from labelf_cli.engines.ray import RayEngine
+from labelf_cli.errors import BadRowError, UsageError
+from labelf_cli.formats import Layout
+from labelf_cli.run import Progress, RunSettings, run
+from labelf_cli.sources.rejects import BadRowPolicy
+
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
+
+ROWS = 90_000
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head without cores, and two nodes with one each."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    its = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    its.nodes_of_one_core = [its.add_node(num_cpus=1) for _ in range(2)]
+    its.wait_for_nodes()
+    yield its
+    its.shutdown()
+
+
+@pytest.fixture
+def config(write_model: WriteModel, make_config: Callable[..., Config]) -> Config:
+    return make_config(
+        {"name": "m", "path": write_model(), "max_predictions": 2},
+        {"name": "shaky", "path": write_model("shaky", nan_word="signal", seed=2)},
+    )
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[str, ...]:
+    """Two inputs of distinct texts."""
+    dice, names = random.Random(7), []
+    for file in range(2):
+        path = tmp_path / f"in{file}.csv"
+        with path.open("w") as stream:
+            stream.write("id,text\n")
+            for at in range(ROWS // 2):
+                stream.write(f"{file}-{at},{' '.join(dice.choices(WORDS[4:], k=12))} {at}\n")
+        names.append(str(path))
+    return tuple(names)
+
+
+def require_equal(output: Path, local: Path) -> None:
+    """Each row once, with the answers of the local run; in order of the positions."""
+    found = pa.dataset.dataset(output, format="parquet").to_table().sort_by("labelf.row")
+    assert found["labelf.row"].to_pylist() == list(range(1, ROWS + 1))
+    expected = pq.read_table(local)
+    found = found.drop_columns("labelf.row")
+    assert found.schema.equals(expected.schema)
+    plain = pa.schema([(f.name, plain_type(f.type)) for f in expected.schema])
+    assert found.cast(plain).equals(expected.cast(plain))
+    assert (output / "_SUCCESS").exists()
+    assert not output.with_name(f"{output.name}.labelf").exists()
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+@pytest.fixture
+def local(config: Config, tables: tuple[str, ...], tmp_path: Path) -> Path:
+    """The output of a local run."""
+    path = tmp_path / "local.parquet"
+    run(RunSettings(config, tables, 2, path), ignore)
+    return path
+
+
+def test_a_node_that_is_lost_costs_nothing(
+    cluster: Any,  # noqa: ANN401
+    config: Config,
+    tables: tuple[str, ...],
+    local: Path,
+    tmp_path: Path,
+) -> None:
+    killed: list[Any] = []
+
+    def progress(at: Progress) -> None:
+        assert at.expected == ROWS
+        if not killed and at.rows > ROWS // 8:
+            killed.append(cluster.nodes_of_one_core[1])
+            cluster.remove_node(killed[0], allow_graceful=False)
+
+    output = tmp_path / "out"
+    summary = RayEngine(cluster.address).run(RunSettings(config, tables, 1, output), progress)
+    assert killed
+    assert summary.rows == ROWS
+    require_equal(output, local)
+
+
+def test_a_driver_that_is_killed_goes_on(
+    cluster: Any,  # noqa: ANN401
+    config: Config,
+    tables: tuple[str, ...],
+    local: Path,
+    tmp_path: Path,
+) -> None:
+    toml, output = tmp_path / "models.toml", tmp_path / "out"
+    models = "".join(
+        f"[[models]]\nname = '{model.name}'\npath = '{model.path}'\n"
+        + ("max_predictions = 2\n" if model.max_predictions else "")
+        for model in config.local_models
+    )
+    toml.write_text(models)
+    options = ["--engine", "ray", "--ray-address", cluster.address, "--quiet", "-o", output]
+    command = [sys.executable, "-m", "labelf_cli", "classify", *tables, "-c", toml, *options]
+    work = tmp_path / "out.labelf"
+    with subprocess.Popen(command) as process:
+        ends = time.monotonic() + 120
+        while len(list(work.glob("item-*.json"))) < 12 and time.monotonic() < ends:
+            time.sleep(0.02)
+        process.kill()
+    done = {path.name for path in work.glob("item-*.json")}
+    assert done
+    assert not (output / "_SUCCESS").exists()
+    names = {name.replace("item", "part").replace("json", "parquet") for name in done}
+    before = {name: (output / name).stat().st_mtime_ns for name in names}
+    time.sleep(2)  # the actors of the first driver end with it
+    ended = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    assert (ended.returncode, ended.stdout) == (3, b"")  # some rows are failed
+    # Ray's own, which no setting of its silences without another line.
+    assert [line for line in ended.stderr.splitlines() if b"core_worker.cc" not in line] == []
+    assert {name: (output / name).stat().st_mtime_ns for name in names} == before
+    require_equal(output, local)
+
+
+def test_rejects_and_layouts(
+    cluster: Any,  # noqa: ANN401
+    config: Config,
+    tmp_path: Path,
+) -> None:
+    paths = tmp_path / "a.csv", tmp_path / "b.csv"
+    for path in paths:
+        path.write_text("id,text\n1,my bill\nx,y,z\n2,no signal\n")
+    names, output = tuple(map(str, paths)), tmp_path / "out"
+    engine = RayEngine(cluster.address)
+    asked = RunSettings(config, names, 1, output, layout=Layout.LONG)
+    with pytest.raises(BadRowError, match=r"a\.csv, line 3: 3 fields where there should be 2"):
+        engine.run(asked, ignore)
+    rejecting = RunSettings(
+        config, names, 1, output, layout=Layout.LONG, bad_rows=BadRowPolicy.REJECT, restart=True
+    )
+    assert engine.run(rejecting, ignore).rejected == 2
+    local = tmp_path / "local.parquet"
+    run(
+        RunSettings(config, names, 1, local, layout=Layout.LONG, bad_rows=BadRowPolicy.REJECT),
+        ignore,
+    )
+    rejects = [Path(f"{path}.rejects.jsonl").read_bytes() for path in (output, local)]
+    assert rejects[0] == rejects[1]
+    found = pa.dataset.dataset(output, format="parquet").to_table()
+    assert found["row"].to_pylist() == found["labelf.row"].to_pylist()
+    with pytest.raises(UsageError, match="exists already"):
+        engine.run(rejecting, ignore)
+
+
+def test_an_address_where_nothing_is(
+    config: Config, tables: tuple[str, ...], tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(UsageError, match="no cluster answers"):
+        RayEngine("127.0.0.1:1").run(RunSettings(config, tables, 1, tmp_path / "out"), ignore)
+    assert not (tmp_path / "out").exists()
