@@ -432,7 +432,7 @@ def test_a_store_that_fails_in_mid_file_makes_no_row_a_bad_one(tmp_path: Path) -
     assert bad_rows.kept == []
 
 
-SHORT, LONG = 23, pytest.param(1, marks=pytest.mark.long)
+SHORT, LONG = 29, pytest.param(1, marks=pytest.mark.long)
 
 
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])

@@ -60,7 +60,9 @@ def test_a_run_that_is_killed_again_and_again(
                 process.kill()
                 killed += 1
             assert process.stderr is not None
-            assert process.stderr.read() == b""
+            told = process.stderr.read()
+        # A kill may come when all is published: then the folder is one that exists already.
+        assert not told or (b"exists already" in told and "out/_SUCCESS" in s3.sizes(bucket))
         if key in s3.sizes(bucket):
             assert sha256(s3.get(f"{bucket}/{key}")) == expected
         if killed < kills and is_done(s3, bucket, name):
