@@ -372,7 +372,7 @@ REFUSED = [
     (
         IN,
         "hdfs://localhost:1/out.csv",
-        "hdfs://localhost:1/out.csv: can't be written (Unable to load lib",
+        "hdfs://localhost:1/out.csv: can't be written (",
     ),
 ]
 

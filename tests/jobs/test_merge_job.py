@@ -24,6 +24,7 @@ from labelf_cli.run import RunSettings, run
 from labelf_cli.shard import Shard
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 from labelf_cli.storage.local import Disk
+from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
 
 TEXTS = ["my bill", "no signal", "", 'the "tv"\nis, too high', "angry " * 9, "räkningen"]
@@ -264,8 +265,10 @@ def test_what_could_not_be_joined_is_refused(config: Config, tmp_path: Path) -> 
     one = replace(asked(config, source, tmp_path / "s1.csv"), shard=Shard(1, 2))
     with pytest.raises(UsageError, match="every shard reads the input"):
         run(replace(one, inputs=("-",)), ignore)
-    with pytest.raises(UsageError, match="no file to put its manifest beside"):
+    with pytest.raises(UsageError, match="no file on this disk to put its manifest"):
         run(replace(one, output=None, rejects=tmp_path / "r.jsonl"), ignore)
+    with pytest.raises(UsageError, match="no file on this disk to put its manifest"):
+        run(replace(one, output=Location(f"{tmp_path}/out/")), ignore)
     for text in ("0/2", "3/2", "1", "a/b", "1/2/3"):
         with pytest.raises(UsageError, match=f"'{text}' is no shard"):
             Shard.parse(text)
