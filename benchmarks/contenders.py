@@ -23,7 +23,8 @@ from benchmarks.job import MAX_LENGTH, Floats, Job, Outcome
 from benchmarks.loops import ctranslate2_loop, labelf_sessions_loop, onnxruntime_loop, torch_loop
 from benchmarks.texts import read_texts
 from labelf_cli.cores import usable_cores
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 
 
 def labelf(form: str, job: Job) -> Outcome:

@@ -18,7 +18,8 @@ from benchmarks.job import WORK
 from benchmarks.texts import Table, write_table
 from labelf_cli.config import Config
 from labelf_cli.cores import usable_cores
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.summary import Summary
 
 SAMPLE_MODELS = Path(__file__).parents[1] / "sample_data" / "models"

@@ -23,7 +23,7 @@ from benchmarks.job import WORK
 from benchmarks.texts import Table, write_table
 from labelf_cli.config import Config
 from labelf_cli.engines.ray import RayEngine
-from labelf_cli.run import RunSettings
+from labelf_cli.run_settings import RunSettings
 
 SHORTEST, LONGEST = 4, 48
 """Words of a text, as of the table short."""

@@ -26,7 +26,8 @@ from labelf_cli.chunk import TEXT, Chunk
 from labelf_cli.config import Config
 from labelf_cli.jobs.train import TrainSettings, train
 from labelf_cli.labeller import Labeller
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 
 ROOT = Path(__file__).parents[1]
 MODELS = WORK / "minilm" / "fp32"

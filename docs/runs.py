@@ -21,7 +21,8 @@ from labelf_cli.config_file import load_config
 from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.gold import parse_gold
 from labelf_cli.jobs.evaluate import EvaluateSettings, evaluate
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

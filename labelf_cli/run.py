@@ -5,22 +5,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from labelf_cli import fingerprint
 from labelf_cli.chunk import Chunk
 from labelf_cli.columns import ColumnGroup, Columns
-from labelf_cli.config import Config
-from labelf_cli.errors import OutputError, RunError, UsageError, WriteError
-from labelf_cli.formats import Format, Layout, format_of
+from labelf_cli.errors import OutputError, RunError, WriteError
+from labelf_cli.formats import Format
 from labelf_cli.labeller import Labeller
 from labelf_cli.manifest import Digest, Manifest, Rejected, of_run, stretches_of
 from labelf_cli.predictions import Answers
 from labelf_cli.rows import ALL_ROWS, Rows
-from labelf_cli.shard import Shard
+from labelf_cli.run_settings import RunSettings, check_rejects, check_shard, format_written
 from labelf_cli.sinks.destination import (
-    PART_ROWS,
     Destination,
     Durable,
     Table,
@@ -30,11 +28,9 @@ from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.rejects import (
-    REJECTS_SUFFIX,
     BadRowPolicy,
     BadRows,
     FailOnBadRows,
-    MaxRejects,
     RejectBadRows,
 )
 from labelf_cli.sources.shard_rejects import RejectInShard
@@ -45,87 +41,6 @@ from labelf_cli.storage.local import Disk
 from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
 from labelf_cli.units import ShardRows, Share
-
-CHUNK_ROWS = 4096
-
-_SAY_REJECTS = "Name a file for them with --rejects"
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """All that decides a run.
-
-    Attributes:
-        config: the models.
-        inputs: files, folders, globs, URIs or ``-``.
-        output: a file or a folder, None for stdout.
-        text_columns: what is classified; empty for what the config says.
-        input_format, output_format: None for what the names say.
-        delimiter: of CSV inputs; None for the format's own.
-        encoding: of text inputs; None for what their byte order marks say.
-        header: whether the first record of a CSV input names its columns.
-        layout, separator: of the output's columns.
-        threads: size of the pool.
-        chunk_rows: most rows that are classified together.
-        limit: stop after this many rows; None for all.
-        cache: file that keeps logits across runs; None for none.
-        max_requests: most requests to services; None for no bound.
-        bad_rows: what becomes of rows that can't be read.
-        max_rejects: so many of them may be rejected; None for any number.
-        rejects: file of the rejected ones; None for the output's name with a suffix.
-        restart: whether to throw away what an earlier run with other settings has left.
-        shard: the part of the rows that is answered; None for all.
-        part_seconds: about how much work a crash may cost.
-        part_rows: rows of each file of a folder but the last.
-    """
-
-    config: Config
-    inputs: tuple[str, ...]
-    threads: int
-    output: Path | Location | None = None
-    text_columns: tuple[str, ...] = ()
-    input_format: Format | None = None
-    output_format: Format | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    header: bool = True
-    layout: Layout = Layout.WIDE
-    separator: str = "."
-    chunk_rows: int = CHUNK_ROWS
-    limit: int | None = None
-    cache: Path | None = None
-    max_requests: int | None = None
-    bad_rows: BadRowPolicy = BadRowPolicy.FAIL
-    max_rejects: MaxRejects | None = None
-    rejects: Path | None = None
-    restart: bool = False
-    shard: Shard | None = None
-    part_seconds: float = 1.0
-    part_rows: int = PART_ROWS
-
-    @property
-    def place(self) -> Location | None:
-        """Where the output goes; None for stdout."""
-        return None if self.output is None else Location.of(self.output)
-
-    @property
-    def rejects_file(self) -> Location:
-        """Where rejected rows go.
-
-        Raises:
-            OutputError: there is no file beside which they could go, or they would overwrite one.
-        """
-        place = self.place
-        is_stream = place is None or (place.uri is None and is_device(place.local))
-        if self.rejects is not None:
-            rejects = Location.of(self.rejects)
-        elif place is None or is_stream:
-            raise OutputError("there is no file to put rejected rows beside", todo=_SAY_REJECTS)
-        else:
-            rejects = place.suffixed(REJECTS_SUFFIX)
-        if place is not None and rejects.path == place.path:
-            raise OutputError("the output and the rejected rows", where=rejects, todo=_SAY_REJECTS)
-        return rejects
 
 
 @dataclass(frozen=True)
@@ -151,8 +66,8 @@ def run(
         RunError: something broke on the way; the output is as it was before.
     """
     began = time.monotonic()
-    _check_rejects(settings)
-    _check_shard(settings)
+    check_rejects(settings)
+    check_shard(settings)
     source, names, format_ = _open_source(settings)
     with Labeller.open(
         settings.config, settings.threads, settings.cache, settings.max_requests
@@ -301,42 +216,10 @@ def _open_rejects(place: Location, folder: PurePath | None, disk: Storage) -> Ou
     return open_output(place.local, "--rejects", draft_in=folder if beside else None)
 
 
-def _check_rejects(settings: RunSettings) -> None:
-    """Find out before the run whether it can keep rejected rows, if it is to.
-
-    Raises:
-        OutputError: there is no file for them.
-        UsageError: they are to be kept or counted, but not to be rejected.
-    """
-    if settings.bad_rows is BadRowPolicy.REJECT:
-        _ = settings.rejects_file
-    elif settings.rejects or settings.max_rejects:
-        raise UsageError("--rejects and --max-rejects are for --bad-rows reject")
-
-
-def _check_shard(settings: RunSettings) -> None:
-    """Refuse to make a shard that could not be joined to others.
-
-    Raises:
-        UsageError: they can't read its input, too, or no file stands where its manifest could.
-    """
-    if settings.shard is None:
-        return
-    if STDIN in settings.inputs:
-        raise UsageError("every shard reads the input", where="--shard", todo="Name a file")
-    place = settings.place
-    if place is None or place.uri is not None or place.is_folder or is_device(place.local):
-        raise UsageError(
-            "there is no file on this disk to put its manifest beside",
-            where="--shard",
-            todo="Name one with -o",
-        )
-
-
 def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
     """The inputs as one table, their names, and the format of the output."""
     names, format_ = input_format(settings.inputs, settings.input_format)
-    output_format = _output_format(settings) or format_
+    output_format = format_written(settings) or format_
     if output_format is Format.PARQUET and settings.output is None and sys.stdout.isatty():
         raise OutputError("Parquet is not for a terminal", todo="Name a file with -o")
     options = ReadOptions(
@@ -347,18 +230,6 @@ def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:
         header=settings.header,
     )
     return Inputs(names, format_, options), names, output_format
-
-
-def _output_format(settings: RunSettings) -> Format | None:
-    """What ``--output-format`` or the output's name says; a folder is of Parquet files."""
-    place, given = settings.place, settings.output_format
-    if place is None or not place.is_folder:
-        return given or (None if place is None else format_of(place.name))
-    if given not in (None, Format.PARQUET):
-        raise OutputError(
-            f"a folder holds Parquet files, not {given}", where=place, todo="Name a file with -o"
-        )
-    return Format.PARQUET
 
 
 def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: Storage) -> Durable:

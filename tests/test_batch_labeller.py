@@ -21,7 +21,8 @@ from labelf_cli.batch_labeller import BatchLabeller
 from labelf_cli.config import Config
 from labelf_cli.errors import ConfigError, InputError
 from labelf_cli.formats import Layout
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from test_run import ignore, make_rows, write_table
 
 from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError, OutputError, WriteError
-from labelf_cli.run import Progress, RunSettings, run
+from labelf_cli.run import Progress, run
+from labelf_cli.run_settings import RunSettings
 
 OLD = b"what was there before"
 SUFFIXES = ("csv", "jsonl", "parquet", "csv.gz")

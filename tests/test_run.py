@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from labelf_cli.config import Config
 from labelf_cli.errors import BadRowError, RunError, UsageError
 from labelf_cli.formats import Layout
-from labelf_cli.run import Progress, RunSettings, run
+from labelf_cli.run import Progress, run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.summary import Summary
 
 ROWS = 230

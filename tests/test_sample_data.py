@@ -16,7 +16,8 @@ from conftest import ROOT
 from labelf_cli.config import Config, ModelConfig
 from labelf_cli.config_file import load_config
 from labelf_cli.jobs.train import TrainSettings, train
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 
 SAMPLE = ROOT / "sample_data"
 CALLS = SAMPLE / "calls.csv"

@@ -24,7 +24,8 @@ from test_run import ignore, make_rows, write_table
 from labelf_cli.config import Config
 from labelf_cli.errors import BadRowError, OutputError, UsageError, WriteError
 from labelf_cli.formats import Format
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.table import Inputs
 from labelf_cli.storage.location import SUCCESS, Location

@@ -145,7 +145,7 @@ def classify(
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.engines.choose import engine_run
-    from labelf_cli.run import CHUNK_ROWS, RunSettings
+    from labelf_cli.run_settings import CHUNK_ROWS, RunSettings
     from labelf_cli.storage.location import Location
 
     log_to_stderr(log_format, verbose)

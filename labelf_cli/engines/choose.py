@@ -5,7 +5,8 @@ from collections.abc import Callable
 from labelf_cli.engines.ray import RayEngine
 from labelf_cli.errors import UsageError
 from labelf_cli.formats import Engine
-from labelf_cli.run import Progress, RunSettings, run
+from labelf_cli.run import Progress, run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.summary import Summary
 
 Run = Callable[[RunSettings, Callable[[Progress], None]], Summary]

@@ -23,7 +23,8 @@ from labelf_cli.errors import LabelfError, RunError, UsageError, WriteError, ext
 from labelf_cli.formats import Format, format_of
 from labelf_cli.journal import Entry, Fingerprint
 from labelf_cli.labeller import Labeller
-from labelf_cli.run import Progress, RunSettings
+from labelf_cli.run import Progress
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.sinks.files import open_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions

@@ -16,7 +16,8 @@ from labelf_cli.gold import Labels
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import NO_LABEL, Floats, Rules, accept
 from labelf_cli.rows import Rows
-from labelf_cli.run import CHUNK_ROWS, Progress
+from labelf_cli.run import Progress
+from labelf_cli.run_settings import CHUNK_ROWS
 from labelf_cli.sources.rejects import FailOnBadRows
 
 

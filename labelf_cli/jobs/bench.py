@@ -15,7 +15,8 @@ from labelf_cli.config import Config, ServiceModel
 from labelf_cli.errors import ConfigError, InputError
 from labelf_cli.formats import Format
 from labelf_cli.made_up import made_up_texts
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.summary import Summary
 
 BUDGETS = (256, 512, 1024, 2048, 8192)

@@ -19,7 +19,8 @@ from labelf_cli.engines.items import FileRows, Item, ItemSettings, ItemWorker
 from labelf_cli.engines.plan import Found, Plan, look_through
 from labelf_cli.errors import BadRowError, InputError, OutputError, RunError
 from labelf_cli.formats import Format, Layout
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.rejects import BadRowPolicy
 from labelf_cli.storage.local import Disk

@@ -23,7 +23,8 @@ from labelf_cli.config import Config
 from labelf_cli.engines.ray import RayEngine
 from labelf_cli.errors import BadRowError, UsageError
 from labelf_cli.formats import Layout
-from labelf_cli.run import Progress, RunSettings, run
+from labelf_cli.run import Progress, run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.sources.rejects import BadRowPolicy
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]

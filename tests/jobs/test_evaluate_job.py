@@ -17,7 +17,8 @@ from labelf_cli.errors import ConfigError, InputError, UsageError
 from labelf_cli.evaluation.labelled import LabelledTable
 from labelf_cli.formats import Layout
 from labelf_cli.jobs.evaluate import EvaluateSettings, Evaluation, evaluate
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 
 LABELS = ("yes", "no", "maybe")
 RANDOM = np.random.default_rng(0)

@@ -20,7 +20,8 @@ from labelf_cli.config import Config
 from labelf_cli.errors import InputError, OutputError, UsageError, WriteError
 from labelf_cli.formats import Layout
 from labelf_cli.jobs.merge import MergeSettings, merge
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.shard import Shard
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
 from labelf_cli.storage.local import Disk

@@ -18,7 +18,8 @@ from test_run import ignore, make_rows, write_table
 from labelf_cli.config import Config
 from labelf_cli.errors import OutputError, WriteError
 from labelf_cli.formats import Format
-from labelf_cli.run import RunSettings, run
+from labelf_cli.run import run
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.sinks.whole import cut
 from labelf_cli.storage.local import Disk
 from labelf_cli.storage.location import Location
