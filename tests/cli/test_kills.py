@@ -4,6 +4,7 @@ import hashlib
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+ENTRIES = "out.*.labelf/0*.json"
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_a_run_that_is_killed_again_and_again(
@@ -38,8 +42,10 @@ def test_a_run_that_is_killed_again_and_again(
     killed = resumed = 0
     while killed < kills or not output.exists():
         output.unlink(missing_ok=True)
-        resumed += any(tmp_path.glob("out.*.labelf/*.json"))
+        resumed += any(tmp_path.glob(ENTRIES))
         with subprocess.Popen([*command, str(output)], stderr=subprocess.PIPE) as process:
+            while not killed and process.poll() is None and not any(tmp_path.glob(ENTRIES)):
+                time.sleep(0.01)  # the first kill leaves something to go on from
             try:
                 process.wait(dice.uniform(0.2, 2.5) if killed < kills else 300)
             except subprocess.TimeoutExpired:
