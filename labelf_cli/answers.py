@@ -159,11 +159,14 @@ class GroupAnswers:
             reason = " ".join(str(error).split())
             self.fail(dict.fromkeys(places.tolist(), reason))
             return places[:0], Spent()
-        self._take(questions, reply)
-        return places if self.group.stride is None else places[:0], reply.spent
+        return self.take(questions, reply), reply.spent
 
-    def _take(self, questions: Questions, reply: Reply) -> None:
-        """Fill in what is said; an answer that is there already, from a cache, stays."""
+    def take(self, questions: Questions, reply: Reply) -> Ints:
+        """Fill in what is said; an answer that is there already, from a cache, stays.
+
+        Returns:
+            The places of the texts that are answered by it; see ``ask``.
+        """
         failures = reply.failures or ({},) * len(reply.logits)
         for into, logits, broken, why in zip(
             questions.into, reply.logits, self._broken, failures, strict=True
@@ -171,6 +174,7 @@ class GroupAnswers:
             is_open = np.asarray(np.isnan(into[questions.at]).all(axis=1))
             into[questions.at[is_open]] = logits[is_open]
             broken.update((int(questions.places[at]), why[at]) for at in why if is_open[at])
+        return questions.places if self.group.stride is None else questions.places[:0]
 
     def pool(self) -> Ints:
         """Let the scores of a text be those of its windows, pooled, for all that were asked.

@@ -17,6 +17,7 @@ from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Se
 from labelf_cli.classifiers.remote.budget import Budget
 from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError
+from labelf_cli.gathering import Gathering
 from labelf_cli.hierarchy import Hierarchy
 from labelf_cli.memo import MEMO_BYTES, Memo
 from labelf_cli.model_keys import OnLong
@@ -131,6 +132,7 @@ class Labeller:
     def _use(self, batching: tuple[Because[Batching], ...]) -> Self:
         """Take the groups as loaded."""
         self.batching = batching
+        modes = [one.value for one in batching]
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
         self._kernel = Kernel(
             self.groups,
@@ -142,6 +144,7 @@ class Labeller:
             Memo(like, self._memo_bytes),
             self._cache,
             tuple(map(self._cached, range(len(self.groups)))),
+            tuple(Gathering(*its) for its in zip(self.groups, modes, strict=True)),
         )
         return self
 

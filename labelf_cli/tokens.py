@@ -43,6 +43,13 @@ class TokenIds:
         flat = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
         return cls(flat, np.cumsum(lengths) - lengths, lengths)
 
+    def take(self, rows: Ints) -> "TokenIds":
+        """Some of the texts, and no ids but theirs."""
+        starts, lengths = self.starts[rows], self.lengths[rows]
+        pieces = [self.flat[at : at + length] for at, length in zip(starts, lengths, strict=True)]
+        flat = np.concatenate(pieces) if pieces else self.flat[:0]
+        return TokenIds(flat, np.cumsum(lengths) - lengths, lengths)
+
 
 def join(parts: Sequence[TokenIds]) -> TokenIds:
     """The texts of several, one after the other."""

@@ -13,7 +13,16 @@ import pyarrow.compute as pc
 
 from labelf_cli.answers import GroupAnswers, Questions
 from labelf_cli.cache import LogitsCache
-from labelf_cli.classifiers.interface import Batching, Because, Group, Model, Service, Stopped
+from labelf_cli.classifiers.interface import (
+    Batching,
+    Because,
+    Group,
+    Model,
+    Reply,
+    Service,
+    Stopped,
+)
+from labelf_cli.gathering import Gathering, SmallCall
 from labelf_cli.hierarchy import Booleans, Hierarchy, Verdict
 from labelf_cli.memo import Memo, text_keys
 from labelf_cli.predictions import Answers, Floats, Status, Statuses
@@ -37,6 +46,7 @@ class Kernel:
         memo: answers to the latest texts.
         cache: answers of this run and of others; None for none.
         cached_models: for each group its models' numbers in the cache; none where it keeps none.
+        gatherings: of each group, its small calls.
     """
 
     groups: tuple[Group, ...]
@@ -48,6 +58,7 @@ class Kernel:
     memo: "Memo[Work]"
     cache: LogitsCache | None
     cached_models: tuple[tuple[int, ...], ...]
+    gatherings: tuple[Gathering, ...]
 
 
 class Work:
@@ -88,11 +99,20 @@ class Work:
         workers: Workers | None = None,
     ) -> None:
         """Let steps run, in the pool of cores unless another is given."""
+        self._submit_runs(urgencies, [partial(self._run, step) for step in steps], workers)
+
+    def _submit_runs(
+        self,
+        urgencies: Sequence[Urgency],
+        runs: Sequence[Callable[[], None]],
+        workers: Workers | None = None,
+    ) -> None:
+        """Let steps run that see to their end themselves."""
         workers = workers or self._kernel.workers
         with self._lock:
-            self._open_steps += len(steps)
-        for urgency, step in zip(urgencies, steps, strict=True):
-            workers.submit(urgency, partial(self._run, step), self._drop)
+            self._open_steps += len(runs)
+        for urgency, run in zip(urgencies, runs, strict=True):
+            workers.submit(urgency, run, self._drop)
 
     def _run(self, step: Callable[[], None]) -> None:
         try:
@@ -213,8 +233,37 @@ class Work:
                 questions.take(batch) for batch in calls(answers.group, batching, questions.lengths)
             ]
             urgencies = [(1, self._number, -call.cells) for call in cut]
-            steps = [partial(self._call, number, call) for call in cut]
-            self._submit(urgencies, steps, self._kernel.waiting.get(number))
+            alone = [partial(self._run, partial(self._call, number, call)) for call in cut]
+            if number in self._kernel.waiting:
+                self._submit_runs(urgencies, alone, self._kernel.waiting[number])
+            else:
+                self._submit_runs(urgencies, self._gathered(number, cut, alone))
+
+    def _gathered(
+        self, number: int, cut: Sequence[Questions], runs: Sequence[Callable[[], None]]
+    ) -> list[Callable[[], None]]:
+        """Let the small ones among some calls be put together with those of other chunks."""
+        gathering = self._kernel.gatherings[number]
+
+        def small(call: Questions, alone: Callable[[], None]) -> SmallCall:
+            def answered(reply: Reply) -> None:
+                self._run(partial(self._take, number, call, reply))
+
+            return SmallCall(call, answered, alone)
+
+        calls_ = [
+            small(call, run) if gathering.is_small(call) else None
+            for call, run in zip(cut, runs, strict=True)
+        ]
+        gathering.add([call for call in calls_ if call is not None])
+        return [
+            run if call is None else partial(gathering.run, call)
+            for call, run in zip(calls_, runs, strict=True)
+        ]
+
+    def _take(self, number: int, call: Questions, reply: Reply) -> None:
+        self._cache(number, self._answers[number].take(call, reply))
+        self._add(reply.spent)
 
     def _call(self, number: int, call: Questions) -> None:
         began = time.thread_time()
