@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -97,12 +98,8 @@ def run(
                 bad_rows.finish(rows.count)
             labeller.close()  # before the folder goes where it may keep answers
             done = _Done(began, rows, bad_rows, summary)
-            rest = loading + done.took
-
-            def seal() -> None:
-                _tell_of_shard(settings, table, durable, destination, done)
-
-            destination.publish(rest, seal)
+            seal = partial(_tell_of_shard, settings, table, durable, destination, done)
+            destination.publish(loading + done.took, seal)
     return done.summary
 
 

@@ -148,7 +148,7 @@ def _open(root: str, query: str) -> tuple[pa.fs.FileSystem, str]:
 
 
 _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|[Bb]ucket '[^']*' not found|ContainerNotFound")
-_TODO = {
+_HINTS = {
     "check the credentials and what they may do": re.compile(
         "ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE|EXPIRED_TOKEN|INVALID_CLIENT_TOKEN"
         "|[Cc]redential|PERMISSION_DENIED|UNAUTHENTICATED|AuthorizationFailure"
@@ -168,8 +168,8 @@ def told(error: BaseException, uri: Uri) -> OSError:
         return FileNotFoundError(error.errno, "no such file")
     if _NO_BUCKET.search(text):
         return StoreError(errno.ENOENT, "no such bucket")
-    todo = next((f"; {todo}" for todo, kind in _TODO.items() if kind.search(text)), "")
-    return StoreError(errno.EIO, f"{text}{todo}")
+    hint = next((f"; {hint}" for hint, kind in _HINTS.items() if kind.search(text)), "")
+    return StoreError(errno.EIO, f"{text}{hint}")
 
 
 def _without_secrets(text: str, uri: Uri) -> str:
