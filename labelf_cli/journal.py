@@ -96,7 +96,7 @@ class Journal:
         entries: of the parts that are durable.
         keeps: whether a later run can go on from them.
         has_published: whether an unfinished run has begun to publish a folder.
-        is_resumed: whether this run goes on with it.
+        is_resumed: whether this run goes on with what that has left.
     """
 
     def __init__(self, output: PurePath, disk: Storage) -> None:
@@ -114,6 +114,7 @@ class Journal:
         self._output, self._disk = output, disk
         self.entries: list[Entry] = []
         self.keeps = self.has_published = self.is_resumed = False
+        self._is_new, self._fingerprint = False, b""
         disk.make_folder(self.folder)
         try:
             self._lease = disk.lock(self.folder)
@@ -125,26 +126,38 @@ class Journal:
             ) from None
 
     def resume(self, fingerprint: Fingerprint, *, restart: bool) -> None:
-        """Find what an earlier run of the same fingerprint left, and remove the rest.
+        """Look, then begin."""
+        self.look(fingerprint, restart=restart)
+        self.begin()
+
+    def look(self, fingerprint: Fingerprint, *, restart: bool) -> None:
+        """Find out what an earlier run has left; all stays as it is.
 
         Raises:
-            OutputError: what lies there is of another fingerprint, and not to be thrown away.
+            OutputError: it is of another fingerprint, and not to be thrown away.
         """
-        content = json.dumps(fingerprint, ensure_ascii=False, sort_keys=True, indent=1).encode()
+        self._fingerprint = json.dumps(
+            fingerprint, ensure_ascii=False, sort_keys=True, indent=1
+        ).encode()
         self.keeps = bool(fingerprint)
         before = self._read(_RUN)
-        if before is not None and not restart and before != content:
+        if before is not None and not restart and before != self._fingerprint:
             raise OutputError(
                 f"an unfinished run of it differs: {_difference(before, fingerprint)}",
                 where=self._disk.shown(self._output),
                 todo="Run that command again, or add --restart to throw its work away",
             )
+        self.has_published = _PUBLISHING in self._disk.names(self.folder)
+        self.is_resumed = before == self._fingerprint and not restart
+        self._is_new = before is None and not self.has_published
+
+    def begin(self) -> None:
+        """Keep what the same run has left, and remove the rest."""
         names = self._disk.names(self.folder)
-        self.has_published = _PUBLISHING in names
-        self.is_resumed = before == content and not restart
+        kept = {LOCK}
         if self.is_resumed:
             self.entries = list(self._durable(names))
-        kept = {LOCK, _RUN} if self.entries else {LOCK}
+            kept |= {_RUN, *filter(self._is_kept, names)}
         kept |= {ANSWERS + suffix for suffix in ("", "-wal", "-shm")}  # right whatever the run
         kept |= {_PUBLISHING}  # until its folder is empty
         kept |= {entry.name + suffix for entry in self.entries for suffix in (_ENTRY, _PART)}
@@ -152,8 +165,12 @@ class Journal:
         for name in sorted(names, key=lambda name: name != _RUN):
             if name not in kept:
                 self._disk.remove(self.folder / name)
-        if not self.entries and self.keeps:
-            self._disk.write_whole(self.folder / _RUN, content)
+        if not self.is_resumed and self.keeps:
+            self._disk.write_whole(self.folder / _RUN, self._fingerprint)
+
+    def _is_kept(self, name: str) -> bool:  # noqa: ARG002
+        """Whether something belongs to a run beside its parts and their entries."""
+        return False
 
     def _durable(self, names: Iterable[str]) -> Iterable[Entry]:
         """The entries whose parts are as they were written, none twice."""
@@ -228,6 +245,13 @@ class Journal:
             self.release()
         else:
             self.remove()
+
+    def leave(self) -> None:
+        """Let others work on the output; all that is left is what an earlier run has."""
+        if self._is_new:
+            self.remove()
+        else:
+            self.release()
 
     def remove(self) -> None:
         """Nothing of this is needed any more."""

@@ -13,6 +13,7 @@ from labelf_cli.formats import Format
 from labelf_cli.journal import Entry, Fingerprint, Journal
 from labelf_cli.sinks.files import Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink
+from labelf_cli.sinks.parquet_folder import ParquetFolder
 from labelf_cli.sinks.part import Part
 from labelf_cli.sinks.whole import Folder, OneFile, Whole
 from labelf_cli.storage.interface import Storage
@@ -244,20 +245,20 @@ def open_destination(table: Table, durable: Durable) -> Destination:
 
 
 def _journalled(place: Location, table: Table, durable: Durable) -> Journalled:
-    path, disk = place.path, durable.disk
-    journal = Journal(path, disk)
+    journal = Journal(place.path, durable.disk)
     try:
+        whole = _resumed(place, table, durable, journal)
+    except BaseException:
+        journal.leave()
+        raise
+    return Journalled(journal, whole, durable, has_gaps=table.has_gaps)
+
+
+def _resumed(place: Location, table: Table, durable: Durable, journal: Journal) -> Whole:
+    """Go on with what the same run has left; what becomes of its parts."""
+    if not place.is_folder:
         journal.resume(durable.fingerprint, restart=durable.restart)
-        if not place.is_folder:
-            whole = OneFile(path, table.format, table.schema, disk, journal.folder)
-            return Journalled(journal, whole, durable, has_gaps=table.has_gaps)
-    except BaseException:
-        journal.release()
-        raise
-    try:
-        folder = Folder(path, table.schema, table.part_rows, disk, journal)
-        folder.check(restart=durable.restart)
-        return Journalled(journal, folder, durable, has_gaps=table.has_gaps)
-    except BaseException:
-        journal.close()
-        raise
+        return OneFile(place.path, table.format, table.schema, durable.disk, journal.folder)
+    folder = ParquetFolder(place.path, durable.disk, journal)
+    folder.resume(durable.fingerprint, restart=durable.restart)
+    return Folder(folder, table.schema, table.part_rows)

@@ -1,34 +1,22 @@
 """How a table is put together of a journal's parts: one file, or a folder of Parquet files."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, cast
 
 import pyarrow as pa
 
-from labelf_cli import __version__
-from labelf_cli.errors import OutputError
 from labelf_cli.formats import Format
-from labelf_cli.journal import Journal
 from labelf_cli.sinks.files import FileOutput
 from labelf_cli.sinks.open import open_sink, writing
+from labelf_cli.sinks.parquet_folder import ParquetFolder, Written
 from labelf_cli.sinks.part import Hashed
 from labelf_cli.storage.interface import Storage
-from labelf_cli.storage.location import SUCCESS, is_of_a_folder, part_name
+from labelf_cli.storage.location import part_name
 from labelf_cli.summary import Summary
-
-
-class Written(NamedTuple):
-    """A file of a folder, as the folder's manifest lists it."""
-
-    name: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 class Whole(ABC):
@@ -76,58 +64,24 @@ class Folder(Whole):
     """Parquet files that each appear whole, and at last the file that says that all are there.
 
     Attributes:
-        path: of the folder.
+        folder: where they stand.
         schema: of the rows.
         part_rows: rows of each file but the last.
-        disk: where it stands.
-        journal: of the run.
     """
 
-    path: PurePath
+    folder: ParquetFolder
     schema: pa.Schema
     part_rows: int
-    disk: Storage
-    journal: Journal
-
-    def check(self, *, restart: bool) -> None:
-        """Refuse a folder that holds anything but what this very run has published.
-
-        With ``restart``, what an unfinished run of other settings has published is removed.
-
-        Raises:
-            OutputError: there is something else.
-            OSError: it can't be looked into.
-        """
-        try:
-            names = self.disk.names(self.path)
-        except FileNotFoundError:
-            names = []
-        ours = self.journal.has_published and all(map(is_of_a_folder, names))
-        goes_on = ours and (self.journal.is_resumed or (restart and SUCCESS not in names))
-        if names and not goes_on:
-            if not self.journal.is_resumed:  # what is left of a run that is done is of no use
-                self.journal.forget_published()
-            raise OutputError(
-                "exists already, and an unfinished run of this command is not all that is in it",
-                where=self.disk.shown(self.path),
-                todo="Remove it, or choose another -o",
-            )
-        if self.journal.has_published and not self.journal.is_resumed:
-            for name in names:
-                self.disk.remove(self.path / name)
-            self.journal.forget_published()
 
     def publish(self, batches: Iterable[pa.RecordBatch], summary: Summary) -> None:
         """See ``Whole.publish``."""
-        self.journal.begin_publishing()
-        self.disk.make_folder(self.path)
+        self.folder.begin()
         written = [
             self._write_part(part_name(number), part)
             for number, part in enumerate(cut(batches, self.part_rows))
         ]
         # A run without a row has a file, too, since it has columns.
-        written = written or [self._write_part(part_name(0), [])]
-        self._write(SUCCESS, json.dumps(_manifest(written, summary), indent=2).encode())
+        self.folder.succeed(written or [self._write_part(part_name(0), [])], summary)
 
     def _write_part(self, name: str, batches: Iterable[pa.RecordBatch]) -> Written:
         rows = 0
@@ -138,14 +92,11 @@ class Folder(Whole):
                 rows += batch.num_rows
                 yield batch
 
-        with _published(FileOutput(self.path / name, self.disk, self.journal.folder)) as stream:
+        its = self.folder
+        with _published(FileOutput(its.path / name, its.disk, its.journal.folder)) as stream:
             hashed = Hashed(stream)
             _write(cast(IO[bytes], hashed), counted(), Format.PARQUET, self.schema)
         return Written(name, rows, hashed.size, hashed.digest.hexdigest())
-
-    def _write(self, name: str, content: bytes) -> None:
-        with _published(FileOutput(self.path / name, self.disk, self.journal.folder)) as stream:
-            stream.write(content + b"\n")
 
 
 def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -167,14 +118,6 @@ def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[Iterator[pa.Re
 
     while (rest := rest or next(held, None)) is not None:
         yield one()
-
-
-def _manifest(written: Iterable[Written], summary: Summary) -> dict[str, Any]:
-    return {
-        "labelf": __version__,
-        "parts": [part._asdict() for part in written],
-        "summary": summary.as_json(),
-    }
 
 
 def _write(

@@ -89,19 +89,22 @@ def test_a_run_without_a_row_is_a_folder_with_columns(
 
 @pytest.mark.parametrize("name", ["notes.txt", "part-00000.parquet", "_SUCCESS"])
 @pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("restart", [False, True])
 def test_a_folder_with_something_else_is_refused_and_left_alone(
-    settings: RunSettings, tmp_path: Path, name: str, begun: bool
+    settings: RunSettings, tmp_path: Path, name: str, begun: bool, restart: bool
 ) -> None:
     if begun:
         with pytest.raises(StopError):
-            run(settings, stop_after(1))
+            run(settings, stop_after(2))
+    left = sorted(tmp_path.glob("out.labelf/*"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("mine")
     output = settings.output if name == "notes.txt" else tmp_path / "out"  # known by its names
     with pytest.raises(OutputError, match="exists already"):
-        run(replace(settings, output=output), ignore)
+        run(replace(settings, output=output, restart=restart), ignore)
     assert (tmp_path / "out" / name).read_text() == "mine"
     assert (tmp_path / "out.labelf").exists() == begun
+    assert sorted(tmp_path.glob("out.labelf/*")) == left
 
 
 class NoSecondFile(Disk):
