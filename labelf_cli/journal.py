@@ -16,6 +16,7 @@ else lies there is left over and is removed.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
@@ -28,6 +29,8 @@ from labelf_cli.summary import Summary
 
 Fingerprint = Mapping[str, Any]
 """Nested plain values, as JSON has them; none at all for a run that can't be gone on with."""
+
+_log = logging.getLogger(__name__)
 
 _RUN, _ENTRY, _PART = "run.json", ".json", ".arrow"
 _PUBLISHING = "publishing"
@@ -261,6 +264,14 @@ class Journal:
             self._disk.remove_folder(self.folder)
         finally:
             self.release()
+
+    def end(self) -> None:
+        """The output is published: nothing of this is needed any more."""
+        try:
+            self.remove()
+        except OSError as error:
+            folder = self._disk.shown(self.folder)
+            _log.warning("%s: can't be removed (%s)", folder, error.strerror)
 
     def release(self) -> None:
         """Let others work on the output; all stays as it is."""

@@ -2,18 +2,19 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pyarrow as pa
 import pytest
+from blocks import WHOLE, Blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelf_cli.formats import Format
 from labelf_cli.sinks.open import open_sink
 from labelf_cli.sources.csv import CsvSource
-from labelf_cli.sources.files import STDIN, ByteInput, Prefix
+from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
 from labelf_cli.sources.parquet import ParquetSource
@@ -22,22 +23,8 @@ from labelf_cli.sources.rejects import FailOnBadRows
 FORMATS = list(Format)
 
 
-class InMemory(ByteInput):
-    """A file in memory that comes in blocks of one size."""
-
-    def __init__(self, content: bytes, size: int = 1 << 20) -> None:
-        super().__init__(STDIN)
-        self._content, self._block_size = content, size
-
-    def prefix(self) -> Prefix:
-        return Prefix(self._content, is_whole=True)
-
-    def blocks(self) -> Iterator[bytes]:
-        for start in range(0, len(self._content), self._block_size):
-            yield self._content[start : start + self._block_size]
-
-    def seekable(self) -> io.BytesIO:
-        return io.BytesIO(self._content)
+def in_memory(content: bytes, size: int = WHOLE) -> ByteInput:
+    return Blocks("table", content, (size,))
 
 
 def write(table: pa.Table, format_: Format, ends: Sequence[int] = ()) -> bytes:
@@ -91,14 +78,14 @@ def tables(draw: st.DrawFn) -> pa.Table:
 @settings(max_examples=60)
 @given(tables(), st.integers(1, 99))
 def test_a_table_of_text_is_read_back(format_: Format, table: pa.Table, size: int) -> None:
-    data = InMemory(write(table, format_), size)
+    data = in_memory(write(table, format_), size)
     assert read(data, format_, Format.CSV, table.column_names[:1]).equals(table)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_text_is_never_taken_for_anything_else(format_: Format) -> None:
     table = pa.table({name: [name] for name in ("007", "1.10", "1", "true", "2024-05-01", "NaN")})
-    found = read(InMemory(write(table, format_)), format_, Format.PARQUET, ["007"])
+    found = read(in_memory(write(table, format_)), format_, Format.PARQUET, ["007"])
     assert found.equals(table)
 
 
@@ -108,7 +95,7 @@ def test_a_table_survives_a_way_through_all_formats(table: pa.Table, way: list[F
     found = table
     for step, after in zip(way, [*way[1:], Format.CSV], strict=True):
         towards = Format.CSV if after is Format.JSONL else after
-        found = read(InMemory(write(found, step)), step, towards, table.column_names[:1])
+        found = read(in_memory(write(found, step)), step, towards, table.column_names[:1])
     assert found.equals(table)
 
 
@@ -132,7 +119,7 @@ def test_json_objects_come_and_go_as_they_are(rows: list[dict[str, object]]) -> 
         json.dumps({"text": "", **row}, ensure_ascii=i % 2 == 0) for i, row in enumerate(rows)
     ]
     content = "\n".join(objects).encode()
-    found = read(InMemory(content, 7), Format.JSONL, Format.JSONL, ["text"])
+    found = read(in_memory(content, 7), Format.JSONL, Format.JSONL, ["text"])
     labelled = found.append_column("label", pa.array(["x"] * len(rows)))
     expected = [f'{line[:-1]}, "label": "x"}}\n' for line in objects]
     assert write(labelled, Format.JSONL).decode() == "".join(expected)
@@ -141,5 +128,5 @@ def test_json_objects_come_and_go_as_they_are(rows: list[dict[str, object]]) -> 
 @pytest.mark.parametrize("format_", [Format.CSV, Format.TSV, Format.PARQUET])
 def test_a_table_without_rows_is_read_back(format_: Format) -> None:
     table = pa.schema({"text": pa.string(), "id": pa.string()}).empty_table()
-    found = read(InMemory(write(table, format_)), format_, format_, ["text"])
+    found = read(in_memory(write(table, format_)), format_, format_, ["text"])
     assert found.equals(table)

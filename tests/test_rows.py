@@ -33,7 +33,11 @@ class Numbers(Source):
     def position(self) -> int:
         return self._read
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+    def batches(
+        self,
+        bad_rows: BadRows,  # noqa: ARG002
+        bookmark: int | None = None,  # noqa: ARG002
+    ) -> Iterator[pa.RecordBatch]:
         for size in self._sizes:
             numbers = pa.array(range(self._read, self._read + size)).cast(pa.string())
             self._read += size

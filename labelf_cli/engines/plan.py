@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from labelf_cli.engines.items import Item, ItemSettings
 from labelf_cli.sources.rejects import (
@@ -19,22 +18,30 @@ _MOST_UNITS = 64
 """Of an item: 65,536 rows of a thousand a unit, a row group."""
 
 
+class Unit(NamedTuple):
+    """Consecutive rows of an input, which are never parted.
+
+    Attributes:
+        rows: how many there are.
+        bookmark, before: see ``Item``.
+    """
+
+    rows: int
+    bookmark: int | None = None
+    before: int = 0
+
+
 @dataclass(frozen=True)
 class Found:
     """What an input holds.
 
     Attributes:
-        units: rows of each unit, in order.
+        units: in order.
         rejected: rows that can't be read.
     """
 
-    units: tuple[int, ...]
+    units: tuple[Unit, ...]
     rejected: int
-
-
-def rejects_part(work: Path, file: int) -> Path:
-    """The bad rows of one input, while the run is at work."""
-    return work / f"rejects-{file:05}.jsonl"
 
 
 def look_through(settings: ItemSettings, file: int, policy: BadRowPolicy) -> Found:
@@ -42,21 +49,31 @@ def look_through(settings: ItemSettings, file: int, policy: BadRowPolicy) -> Fou
 
     Raises:
         BadRowError: a row can't be read, and is not to be rejected.
+        OSError: the bad ones can't be written down.
     """
     if policy is BadRowPolicy.FAIL:
         return _count(settings, file, FailOnBadRows())
-    with rejects_part(settings.work, file).open("wb") as stream:
-        return _count(settings, file, RejectBadRows(stream))
+    disk, draft = settings.files.place.open(), settings.files.draft()
+    with disk.create(draft) as stream:
+        found = _count(settings, file, RejectBadRows(stream))
+    disk.sync(draft)
+    disk.replace(draft, settings.files.rejects(file))
+    return found
 
 
 def _count(settings: ItemSettings, file: int, bad_rows: BadRows) -> Found:
-    units, found = Units(1024, 1 << 20), [0]
-    for batch in settings.open_inputs().sources[file].batches(bad_rows):
-        for number, piece in units.cut(batch):
+    source, cutter = settings.open_input(file), Units(1024, 1 << 20)
+    found = [Unit(0)]
+    rows, bookmark, before = 0, None, 0
+    for batch in source.batches(bad_rows):
+        if source.bookmark != bookmark:
+            bookmark, before = source.bookmark, rows
+        for number, piece in cutter.cut(batch):
             if number == len(found):
-                found.append(0)
-            found[number] += piece.num_rows
-    return Found(tuple(rows for rows in found if rows), bad_rows.count)
+                found.append(Unit(0, bookmark, before))
+            found[number] = found[number]._replace(rows=found[number].rows + piece.num_rows)
+        rows += batch.num_rows
+    return Found(tuple(unit for unit in found if unit.rows), bad_rows.count)
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,7 @@ def _items(found: Sequence[Found], per_item: int) -> Iterator[Item]:
     for file, its in enumerate(found):
         start = 0
         for at in range(0, len(its.units), per_item):
-            rows = sum(its.units[at : at + per_item])
-            yield Item(number, file, start, rows, first_row)
+            units = its.units[at : at + per_item]
+            rows = sum(unit.rows for unit in units)
+            yield Item(number, file, start, rows, first_row, units[0].bookmark, units[0].before)
             number, start, first_row = number + 1, start + rows, first_row + rows

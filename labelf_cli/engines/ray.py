@@ -12,26 +12,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labelf_cli import fingerprint
-from labelf_cli.engines.item_folder import ItemFolder
-from labelf_cli.engines.items import Item, ItemSettings, ItemWorker
-from labelf_cli.engines.plan import Found, Plan, look_through, rejects_part
+from labelf_cli.engines.item_run import ItemRun, prepared
+from labelf_cli.engines.item_worker import ItemWorker
+from labelf_cli.engines.items import Item, ItemSettings
+from labelf_cli.engines.plan import Found, Plan, look_through
 from labelf_cli.errors import LabelfError, RunError, UsageError, WriteError, extra
 from labelf_cli.formats import Format, format_of
-from labelf_cli.journal import Entry, Fingerprint
-from labelf_cli.labeller import Labeller
+from labelf_cli.journal import Entry
 from labelf_cli.run import Progress
 from labelf_cli.run_settings import RunSettings
-from labelf_cli.sinks.files import open_output
 from labelf_cli.sources.files import STDIN
-from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.rejects import BadRowPolicy
-from labelf_cli.sources.table import input_format
-from labelf_cli.storage.local import Disk
-from labelf_cli.storage.uri import is_uri
+from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -63,22 +57,23 @@ class RayEngine:
         """
         began = time.monotonic()
         _require_able(settings)
-        items, decides = _prepared(settings)
-        with _named_errors(items.output), closing(ItemFolder(items.output, Disk())) as folder:
-            folder.resume(decides, restart=settings.restart)
-            with _cluster(self.address):
-                plan = folder.plan
-                if plan is None:
-                    plan = _planned(items, settings.bad_rows)
-                    folder.plan = plan
-                if settings.max_rejects:
-                    read = plan.rows + plan.rejected
-                    settings.max_rejects.judge(plan.rejected, read, at_end=True)
-                entries = _label(items, plan, folder, progress)
+        items, decides = prepared(settings)
+        place = items.files.place
+        with (
+            _named_errors(place),
+            closing(ItemRun(items, decides, restart=settings.restart)) as output,
+            _cluster(self.address),
+        ):
+            plan = output.plan(lambda: _planned(items, settings.bad_rows))
+            if settings.max_rejects:
+                read = plan.rows + plan.rejected
+                settings.max_rejects.judge(plan.rejected, read, at_end=True)
+            entries = _label(items, plan, output, progress)
             summary = sum((entry.summary for entry in entries.values()), Summary())
             summary += Summary(seconds=time.monotonic() - began, rejected=plan.rejected)
-            _publish_rejects(settings, items, plan)
-            folder.finish(plan, entries, summary)
+            if settings.bad_rows is BadRowPolicy.REJECT:
+                output.publish_rejects(settings.rejects_file, len(items.names), plan.rejected)
+            output.finish(plan, entries, summary)
         return summary
 
 
@@ -103,9 +98,9 @@ def _require_able(settings: RunSettings) -> None:
             "models that services answer for", where="--engine ray", todo="Run them on one machine"
         )
     place = settings.place
-    if place is None or place.uri is not None or format_of(place.name) is not None:
+    if place is None or format_of(place.name) is not None:
         raise UsageError(
-            "it writes a folder of Parquet files on a disk that all nodes have",
+            "it writes a folder of Parquet files",
             where="--engine ray",
             todo="Name a folder with -o, such as -o labelled/",
         )
@@ -113,53 +108,14 @@ def _require_able(settings: RunSettings) -> None:
         raise UsageError("it writes Parquet", where="--output-format", todo="Leave it out")
 
 
-def _prepared(settings: RunSettings) -> tuple[ItemSettings, Fingerprint]:
-    """What workers have to know, and what decides the bytes of the output; no graph is loaded."""
-    assert settings.place is not None
-    names, format_ = input_format(settings.inputs, settings.input_format)
-    text_columns = settings.text_columns or settings.config.input.text_column
-    output = settings.place.local.resolve()
-    items = ItemSettings(
-        settings.config,
-        tuple(name if is_uri(name) else str(Path(name).absolute()) for name in names),
-        format_,
-        ReadOptions(
-            text_columns, Format.PARQUET, settings.delimiter, settings.encoding, settings.header
-        ),
-        settings.layout,
-        settings.separator,
-        settings.threads,
-        output,
-        output.with_name(f"{output.name}.labelf"),
-    )
-    with Labeller.open(settings.config, 1) as labeller:
-        source = items.open_inputs()
-        items.columns(labeller).schema(source.schema, source.names)
-        decides = {
-            "engine": "ray",
-            "versions": fingerprint.of_versions(),
-            "inputs": [fingerprint.of_input(name) for name in names],
-            "models": fingerprint.of_models(labeller.models, labeller.digests),
-            "text columns": text_columns,
-            "input format": settings.input_format,
-            "delimiter": settings.delimiter,
-            "encoding": settings.encoding,
-            "header": settings.header,
-            "layout": settings.layout,
-            "separator": settings.separator,
-            "bad rows": settings.bad_rows,
-        }
-    return items, decides
-
-
 @contextmanager
-def _named_errors(output: Path) -> Iterator[None]:
+def _named_errors(place: Location) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise WriteError(
             f"can't be written ({error.strerror or error})",
-            where=output,
+            where=place,
             todo="Mend that and run the same command again",
         ) from error
 
@@ -285,15 +241,16 @@ class RayWorker:
 
 
 def _label(
-    items: ItemSettings, plan: Plan, folder: ItemFolder, progress: Callable[[Progress], None]
+    items: ItemSettings, plan: Plan, output: ItemRun, progress: Callable[[Progress], None]
 ) -> dict[int, Entry]:
     """Have all items labelled that are not done; what each of them came to, by its number."""
-    entries = {item.number: entry for item, entry in folder.done(plan.items)}
+    entries = output.done(plan)
     rows = sum(entry.rows for entry in entries.values())
     left = [item for item in plan.items if item.number not in entries]
     progress(Progress(rows, plan.rows))
     if not left:
         return entries
+    output.begin()
     for row in _data_set(items, left).iter_rows():
         entry = _value(row["told"])
         entries[row["number"]] = entry
@@ -317,20 +274,3 @@ def _data_set(items: ItemSettings, left: Sequence[Item]) -> "ray.data.Dataset":
         compute=pool,
         num_cpus=items.threads,
     )
-
-
-def _publish_rejects(settings: RunSettings, items: ItemSettings, plan: Plan) -> None:
-    """Join the bad rows of all inputs in one file, if there are any."""
-    if settings.bad_rows is BadRowPolicy.FAIL:
-        return
-    path = settings.rejects_file.local
-    if not plan.rejected:
-        path.unlink(missing_ok=True)
-        return
-    output = open_output(path, "--rejects")
-    try:
-        for file in range(len(items.names)):
-            output.stream.write(rejects_part(items.work, file).read_bytes())
-        output.publish()
-    finally:
-        output.discard()

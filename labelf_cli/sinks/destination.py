@@ -1,6 +1,5 @@
 """Where the rows of a run go: straight on, or into parts that outlive the run."""
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
@@ -23,8 +22,6 @@ from labelf_cli.summary import Summary
 PART_ROWS = 1 << 20
 
 NOTHING = Summary()
-
-_log = logging.getLogger(__name__)
 
 
 class Table(NamedTuple):
@@ -191,11 +188,7 @@ class Journalled(Destination):
         self._whole.publish(self._batches(), told)
         seal()
         self._is_open = False
-        try:
-            self._journal.remove()
-        except OSError as error:
-            folder = self._disk.shown(self._journal.folder)
-            _log.warning("%s: can't be removed (%s)", folder, error.strerror)
+        self._journal.end()
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """The rows of all parts in order."""

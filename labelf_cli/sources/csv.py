@@ -84,13 +84,16 @@ class CsvSource(ByteSource):
                 todo=f"It looks separated by {_USUAL_DELIMITERS[likely]}",
             )
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
-        """See ``Source.batches``."""
-        skip = self._options.header
-        for pieces in Splitter(self._records).pieces(self._data.blocks()):
-            if skip and pieces:
+    def batches(self, bad_rows: BadRows, bookmark: int | None = None) -> Iterator[pa.RecordBatch]:
+        """See ``Source.batches``; a bookmark stands before each block of records."""
+        skip = self._options.header and bookmark is None
+        for pieces in Splitter(self._records).pieces(self._data.blocks(bookmark)):
+            if not pieces:
+                continue
+            if skip:
                 pieces[0] = self._without_header(pieces[0].content)
                 skip = False
+            self.bookmark = self._data.bookmark(pieces[0].offset)
             before, after, bad = self._sorted_out(pieces)
             yield from self._batches_of(before)
             for piece in bad:

@@ -35,6 +35,11 @@ def known_encoding(name: str) -> str:
     return found
 
 
+def is_utf8(encoding: str) -> bool:
+    """Whether text of an encoding is UTF-8 as it is."""
+    return encoding in _AS_IT_IS
+
+
 def begun(blocks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """The bytes that may be a byte order mark, and all blocks, those included."""
     rest = iter(blocks)
@@ -62,7 +67,7 @@ def in_utf8(blocks: Iterable[bytes], encoding: str, *, final: bool) -> Iterator[
 
     ``final`` says that the blocks are the whole file.
     """
-    if encoding in _AS_IT_IS:
+    if is_utf8(encoding):
         yield from filter(None, blocks)
         return
     decoder = codecs.getincrementaldecoder(encoding)("labelf.bad")

@@ -10,7 +10,14 @@ import pyarrow as pa
 
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.formats import compression_of
-from labelf_cli.sources.encodings import begun, encoding_of, in_utf8, known_encoding, without_mark
+from labelf_cli.sources.encodings import (
+    begun,
+    encoding_of,
+    in_utf8,
+    is_utf8,
+    known_encoding,
+    without_mark,
+)
 from labelf_cli.sources.listing import found
 from labelf_cli.storage.names import InputName
 from labelf_cli.storage.reading import open_object, size_of
@@ -72,7 +79,7 @@ class ByteInput:
         self.lost: str | None = None
         self._looked_at = b""
         self.size = None if self._is_stdin else size_of(known)
-        self.position = 0
+        self.position = self._begin = 0
         self._given_encoding = None if encoding is None else known_encoding(encoding)
         self.encoding = self._given_encoding or "utf-8"
         self.mark = 0
@@ -96,24 +103,39 @@ class ByteInput:
         is_whole = len(content) < PREFIX_BYTES
         return Prefix(b"".join(self._in_utf8([content], final=is_whole)), is_whole)
 
-    def blocks(self) -> Iterator[bytes]:
-        """All bytes, in UTF-8 without a byte order mark, in blocks.
+    def bookmark(self, offset: int) -> int | None:
+        """From where ``blocks`` can begin at a byte of those that it has yielded; None if it can't.
+
+        Args:
+            offset: of that byte among them.
+        """
+        is_as_it_lies = self.size is not None and compression_of(self.name) is None
+        return (
+            self._begin + self.mark + offset if is_as_it_lies and is_utf8(self.encoding) else None
+        )
+
+    def blocks(self, bookmark: int | None = None) -> Iterator[bytes]:
+        """All bytes, or those from a bookmark on, in UTF-8 without a byte order mark, in blocks.
 
         Characters that are not valid in the file's encoding become bytes that are not valid UTF-8.
 
         Raises:
             BadRowError: the file ends in mid-stream.
         """
+        self._begin = bookmark or 0
+        if bookmark is not None:
+            self.mark = 0
+            return self.raw_blocks(bookmark)
         return self._in_utf8(self.raw_blocks())
 
-    def raw_blocks(self) -> Iterator[bytes]:
-        """All bytes as they are, in blocks."""
+    def raw_blocks(self, begin: int = 0) -> Iterator[bytes]:
+        """The bytes as they are, in blocks; of what is stored as it is, from some byte on."""
         if self._is_stdin:
             yield self._looked_at
             while block := sys.stdin.buffer.read(_BLOCK_BYTES):
                 yield block
             return
-        with self._on_disk() as file, self._decompressed(file) as stream:
+        with self._on_disk(begin) as file, self._decompressed(file) as stream:
             while block := self._read_on(stream):
                 self.position = file.tell()
                 yield block
@@ -133,11 +155,12 @@ class ByteInput:
             spool.write(block)
         return spool
 
-    def _on_disk(self) -> pa.NativeFile:
+    def _on_disk(self, begin: int = 0) -> pa.NativeFile:
         try:
-            if self._uri is not None:
-                return open_object(self._uri)
-            return pa.OSFile(self.name)
+            file = pa.OSFile(self.name) if self._uri is None else open_object(self._uri)
+            if begin:  # what is no file can't seek
+                file.seek(begin)
+            return file
         except OSError as error:
             raise InputError(
                 f"can't be read ({error.strerror or error})", where=self.name, todo="Check the path"

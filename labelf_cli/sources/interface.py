@@ -35,15 +35,18 @@ SAY_ENCODING = "Name the file's encoding with --encoding"
 
 
 class Source(ABC):
-    """A table that is read from its beginning to its end, once.
+    """A table that is read from its beginning, or from a bookmark, to its end.
 
     Attributes:
         schema: of the columns that pass through to the output.
         names: the input's column names as the user knows them.
+        bookmark: from where ``batches`` would yield what it has yielded last, and all that follows;
+            not changed by every batch. None where reading has to begin at the beginning.
     """
 
     schema: pa.Schema
     names: tuple[str, ...]
+    bookmark: int | None = None
 
     @property
     @abstractmethod
@@ -56,11 +59,12 @@ class Source(ABC):
         """How much of it is read."""
 
     @abstractmethod
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
+    def batches(self, bad_rows: BadRows, bookmark: int | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows: the columns of ``schema`` and the text (see ``chunk.with_text``).
 
         Rows that can't be read go to ``bad_rows``; which ones depends on the input alone. The rows
-        before the first of them come before it does.
+        before the first of them come before it does. From a bookmark on the good rows are the same;
+        what bad ones tell of their place is not.
 
         Raises:
             BadRowError: nothing more can be read.

@@ -58,9 +58,11 @@ class JsonlSource(ByteSource):
             field.name: CONVERSIONS[field.type] for field in schema if field.name != REST
         }
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
-        """See ``Source.batches``."""
-        for lines in line_blocks(self._data.blocks()):
+    def batches(self, bad_rows: BadRows, bookmark: int | None = None) -> Iterator[pa.RecordBatch]:
+        """See ``Source.batches``; a bookmark stands before each block of lines."""
+        for lines in line_blocks(self._data.blocks(bookmark)):
+            if lines:
+                self.bookmark = self._data.bookmark(lines[0].offset)
             rows: list[_Cells] = []
             bad: list[Reject] = []
             before = None  # how many rows stand before the first bad one

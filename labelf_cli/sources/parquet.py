@@ -52,9 +52,13 @@ class ParquetSource(Source):
         """Rows that were read."""
         return self._rows_read
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
-        """See ``Source.batches``; behind a damaged page all rows of the row group are bad."""
-        for group in range(self._metadata.num_row_groups):
+    def batches(self, bad_rows: BadRows, bookmark: int | None = None) -> Iterator[pa.RecordBatch]:
+        """See ``Source.batches``; behind a damaged page all rows of the row group are bad.
+
+        A bookmark stands before each row group: its number.
+        """
+        for group in range(bookmark or 0, self._metadata.num_row_groups):
+            self.bookmark = group
             left = self._metadata.row_group(group).num_rows
             try:
                 for batch in self._row_group(group):

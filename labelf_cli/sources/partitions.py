@@ -46,9 +46,10 @@ class Partitioned(Source):
         """See ``Source.position``."""
         return self._source.position
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
+    def batches(self, bad_rows: BadRows, bookmark: int | None = None) -> Iterator[pa.RecordBatch]:
         """See ``Source.batches``."""
-        for batch in self._source.batches(bad_rows):
+        for batch in self._source.batches(bad_rows, bookmark):
+            self.bookmark = self._source.bookmark
             for key, value in self._partitions:
                 column = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
                 text_at = batch.num_columns - 1

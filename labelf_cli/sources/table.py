@@ -20,6 +20,7 @@ class Inputs(Source):
 
     Attributes:
         sources: each of them.
+        inferred: the columns that all inputs of JSON Lines together have; None for other formats.
     """
 
     def __init__(self, names: Sequence[str], format_: Format, options: ReadOptions) -> None:
@@ -29,7 +30,10 @@ class Inputs(Source):
             InputError: one can't be read, or its columns differ from those of the first.
         """
         data = [ByteInput(name, options.encoding) for name in names]
-        self.sources: Sequence[Source] = _open(data, format_, options)
+        self.inferred = (
+            infer_schema(data, options.output_format) if format_ is Format.JSONL else None
+        )
+        self.sources = [_open(one, format_, options, self.inferred) for one in data]
         first = self.sources[0]
         self.schema, self.names = first.schema, first.names
         for name, source in zip(names, self.sources, strict=True):
@@ -52,8 +56,12 @@ class Inputs(Source):
         """See ``Source.position``."""
         return sum(source.position for source in self.sources)
 
-    def batches(self, bad_rows: BadRows) -> Iterator[pa.RecordBatch]:
-        """See ``Source.batches``."""
+    def batches(
+        self,
+        bad_rows: BadRows,
+        bookmark: int | None = None,  # noqa: ARG002
+    ) -> Iterator[pa.RecordBatch]:
+        """See ``Source.batches``; there are bookmarks in each of them only."""
         for source in self.sources:
             for batch in source.batches(bad_rows):
                 bad_rows.read(batch.num_rows)
@@ -68,21 +76,32 @@ def _shown(source: Source) -> str:
     )
 
 
-def _open(data: list[ByteInput], format_: Format, options: ReadOptions) -> list[Source]:
-    sources = _open_files(data, format_, options)
-    return [
-        Partitioned(source, one.partitions, one.name) if one.partitions else source
-        for source, one in zip(sources, data, strict=True)
-    ]
+def open_input(
+    name: str, format_: Format, options: ReadOptions, inferred: pa.Schema | None
+) -> Source:
+    """One of several inputs that ``Inputs`` has found to go together.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    return _open(ByteInput(name, options.encoding), format_, options, inferred)
 
 
-def _open_files(data: list[ByteInput], format_: Format, options: ReadOptions) -> Sequence[Source]:
+def _open(
+    data: ByteInput, format_: Format, options: ReadOptions, inferred: pa.Schema | None
+) -> Source:
+    source = _open_file(data, format_, options, inferred)
+    return Partitioned(source, data.partitions, data.name) if data.partitions else source
+
+
+def _open_file(
+    data: ByteInput, format_: Format, options: ReadOptions, inferred: pa.Schema | None
+) -> Source:
     if format_ is Format.PARQUET:
-        return [ParquetSource(one, options) for one in data]
-    if format_ is Format.JSONL:
-        schema = infer_schema(data, options.output_format)
-        return [JsonlSource(one, options, schema) for one in data]
-    return [CsvSource(one, format_, options) for one in data]
+        return ParquetSource(data, options)
+    if inferred is not None:
+        return JsonlSource(data, options, inferred)
+    return CsvSource(data, format_, options)
 
 
 def input_format(patterns: Sequence[str], given: Format | None) -> tuple[list[str], Format]:

@@ -13,12 +13,17 @@ from labelf_cli.storage.objects import ObjectStore
 from labelf_cli.storage.uri import Uri, is_uri, local
 
 SUCCESS = "_SUCCESS"
-PART_NAME = re.compile(r"part-[0-9]{5,}\.parquet")
+PART_NAME = re.compile(r"part-[0-9]{5,}(-[0-9a-f]{8})?\.parquet")
 
 
 def part_name(number: int) -> str:
     """The name of a file of a folder."""
     return f"part-{number:05}.parquet"
+
+
+def marked_part_name(first_row: int, mark: str) -> str:
+    """The name of one that a worker writes; eight hex digits tell of which run it is."""
+    return f"part-{first_row:012}-{mark}.parquet"
 
 
 def is_of_a_folder(name: str) -> bool:
@@ -94,6 +99,10 @@ class Location:
             raise OutputError(
                 f"can't be written ({error.strerror})", where=self.uri, todo="Choose another -o"
             ) from None
+
+    def absolute(self) -> "Location":
+        """The same wherever it is used."""
+        return self if self.uri else Location(str(self.path))
 
     def suffixed(self, suffix: str) -> "Location":
         """The file beside it whose name is longer."""

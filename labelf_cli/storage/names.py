@@ -1,6 +1,7 @@
 """Names of inputs, and what else is known of each."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
 
@@ -51,6 +52,10 @@ class InputName(str):
     def at(cls, uri: Uri, below: Iterable[str] = ()) -> Self:
         """The name of an object."""
         return cls(str(uri), uri, partitions(below))
+
+    def absolute(self) -> Self:
+        """The same wherever it is used."""
+        return self if self.uri else type(self)(str(Path(self).absolute()), None, self.partitions)
 
 
 def partitions(folders: Iterable[str]) -> Partitions:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from conftest import WORDS, WriteModel
+from s3_server import S3Server
 from test_run import ignore
 
 from labelf_cli.config import Config
@@ -26,23 +28,55 @@ from labelf_cli.formats import Layout
 from labelf_cli.run import Progress, run
 from labelf_cli.run_settings import RunSettings
 from labelf_cli.sources.rejects import BadRowPolicy
+from labelf_cli.storage.location import Location
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 
 ROWS = 90_000
 
 
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head without cores, and two nodes with one each."""
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
+class TwoNodes:
+    """A cluster of a head without cores, and nodes with one core each.
 
-    its = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    its.nodes_of_one_core = [its.add_node(num_cpus=1) for _ in range(2)]
-    its.wait_for_nodes()
+    Attributes:
+        address: of the cluster.
+    """
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._nodes: list[Any] = []
+        self.address: str = self._cluster.address
+
+    def complete(self) -> None:
+        """Have two nodes."""
+        while len(self._nodes) < 2:
+            self._nodes.append(self._cluster.add_node(num_cpus=1))
+        self._cluster.wait_for_nodes()
+
+    def lose_one(self) -> None:
+        """Kill a node."""
+        self._cluster.remove_node(self._nodes.pop(), allow_graceful=False)
+
+    def shutdown(self) -> None:
+        """End it."""
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[TwoNodes]:
+    pytest.importorskip("ray")
+    its = TwoNodes()
     yield its
     its.shutdown()
+
+
+@pytest.fixture
+def cluster(nodes: TwoNodes) -> TwoNodes:
+    nodes.complete()
+    return nodes
 
 
 @pytest.fixture
@@ -93,29 +127,29 @@ def local(config: Config, tables: tuple[str, ...], tmp_path: Path) -> Path:
 
 
 def test_a_node_that_is_lost_costs_nothing(
-    cluster: Any,  # noqa: ANN401
+    cluster: TwoNodes,
     config: Config,
     tables: tuple[str, ...],
     local: Path,
     tmp_path: Path,
 ) -> None:
-    killed: list[Any] = []
+    killed: list[int] = []
 
     def progress(at: Progress) -> None:
         assert at.expected == ROWS
         if not killed and at.rows > ROWS // 8:
-            killed.append(cluster.nodes_of_one_core[1])
-            cluster.remove_node(killed[0], allow_graceful=False)
+            killed.append(at.rows)
+            cluster.lose_one()
 
     output = tmp_path / "out"
     summary = RayEngine(cluster.address).run(RunSettings(config, tables, 1, output), progress)
-    assert killed
+    assert len(killed) == 1
     assert summary.rows == ROWS
     require_equal(output, local)
 
 
 def test_a_driver_that_is_killed_goes_on(
-    cluster: Any,  # noqa: ANN401
+    cluster: TwoNodes,
     config: Config,
     tables: tuple[str, ...],
     local: Path,
@@ -128,30 +162,31 @@ def test_a_driver_that_is_killed_goes_on(
         for model in config.local_models
     )
     toml.write_text(models)
-    options = ["--engine", "ray", "--ray-address", cluster.address, "--quiet", "-o", output]
-    command = [sys.executable, "-m", "labelf_cli", "classify", *tables, "-c", toml, *options]
+    command: list[str | Path] = [sys.executable, "-m", "labelf_cli", "classify", *tables]
+    command += ["-c", toml, "-o", output, "--quiet"]
+    command += ["--engine", "ray", "--ray-address", cluster.address]
     work = tmp_path / "out.labelf"
     with subprocess.Popen(command) as process:
         ends = time.monotonic() + 120
-        while len(list(work.glob("item-*.json"))) < 12 and time.monotonic() < ends:
+        while len(list(work.glob("0*.json"))) < 12 and time.monotonic() < ends:
             time.sleep(0.02)
         process.kill()
-    done = {path.name for path in work.glob("item-*.json")}
-    assert done
+    done = {path.stem for path in work.glob("0*.json")}
+    assert len(done) >= 12
     assert not (output / "_SUCCESS").exists()
-    names = {name.replace("item", "part").replace("json", "parquet") for name in done}
-    before = {name: (output / name).stat().st_mtime_ns for name in names}
+    before = {path: path.stat().st_mtime_ns for its in done for path in output.glob(f"*{its}*")}
+    assert len(before) == len(done)
     time.sleep(2)  # the actors of the first driver end with it
     ended = subprocess.run(command, capture_output=True, timeout=300, check=False)
     assert (ended.returncode, ended.stdout) == (3, b"")  # some rows are failed
     # Ray's own, which no setting of its silences without another line.
     assert [line for line in ended.stderr.splitlines() if b"core_worker.cc" not in line] == []
-    assert {name: (output / name).stat().st_mtime_ns for name in names} == before
+    assert {path: path.stat().st_mtime_ns for path in before} == before
     require_equal(output, local)
 
 
 def test_rejects_and_layouts(
-    cluster: Any,  # noqa: ANN401
+    cluster: TwoNodes,
     config: Config,
     tmp_path: Path,
 ) -> None:
@@ -178,6 +213,33 @@ def test_rejects_and_layouts(
     assert found["row"].to_pylist() == found["labelf.row"].to_pylist()
     with pytest.raises(UsageError, match="exists already"):
         engine.run(rejecting, ignore)
+
+
+def test_from_a_bucket_into_a_bucket(
+    cluster: TwoNodes, config: Config, s3: S3Server, tmp_path: Path
+) -> None:
+    bucket, table = s3.bucket(), tmp_path / "in.csv"
+    table.write_text("id,text\n1,my bill\nx,y,z\n2,no signal\n")
+    s3.put(f"{bucket}/calls/day=1/in.csv", table.read_bytes())
+    output = Location(s3.uri(f"{bucket}/out/"))
+    asked = RunSettings(
+        config, (s3.uri(f"{bucket}/calls"),), 1, output, bad_rows=BadRowPolicy.REJECT
+    )
+    assert RayEngine(cluster.address).run(asked, ignore).rows == 2
+    (part,) = [key for key in s3.sizes(bucket) if key.startswith("out/part-")]
+    assert list(s3.sizes(bucket)) == [
+        "calls/day=1/in.csv",
+        "out.rejects.jsonl",
+        "out/_SUCCESS",
+        part,
+    ]
+    local = tmp_path / "local.parquet"
+    run(replace(asked, inputs=(str(table),), output=local), ignore)
+    found = pq.read_table(pa.BufferReader(s3.get(f"{bucket}/{part}")))
+    assert found["day"].to_pylist() == ["1", "1"]
+    assert found["labelf.row"].to_pylist() == [1, 2]
+    expected = pq.read_table(local)
+    assert found.select(expected.column_names).equals(expected)
 
 
 def test_an_address_where_nothing_is(

@@ -1,19 +1,18 @@
 """CSV: values pass unchanged, whatever the blocks; what can't be read is named with its line."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import cycle
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from blocks import WHOLE, Blocks
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.errors import BadRowError, InputError, LabelfError, UsageError
 from labelf_cli.formats import Format
 from labelf_cli.sources.csv import CsvSource
-from labelf_cli.sources.files import STDIN, ByteInput, Prefix
+from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.rejects import FailOnBadRows
 
@@ -24,32 +23,12 @@ BLOCK_SIZES = (1, 2, 3, 5, 16, 1 << 20)
 Row = tuple[str | None, ...]
 
 
-class Blocks(ByteInput):
-    """A file in memory that comes in blocks of the given sizes, over and over."""
-
-    def __init__(self, content: bytes, sizes: Sequence[int]) -> None:
-        super().__init__(STDIN)
-        self.name = "calls.csv"
-        self._content, self._sizes = content, sizes
-
-    def prefix(self) -> Prefix:
-        return Prefix(self._content, is_whole=True)
-
-    def blocks(self) -> Iterator[bytes]:
-        rest = self._content
-        for size in cycle(self._sizes):
-            if not rest:
-                return
-            yield rest[:size]
-            rest = rest[size:]
-
-
 OR_REJECT = ", or run it again with --bad-rows reject"
 
 
 def source(content: str | bytes, options: ReadOptions = OPTIONS, *sizes: int) -> CsvSource:
     content = content.encode() if isinstance(content, str) else content
-    return CsvSource(Blocks(content, sizes or (1 << 20,)), Format.CSV, options)
+    return CsvSource(Blocks("calls.csv", content, sizes or (WHOLE,)), Format.CSV, options)
 
 
 def rows_of(table: CsvSource) -> list[Row]:

@@ -29,8 +29,8 @@ class RawBlocks(ByteInput):
         super().__init__(STDIN, encoding)
         self._content, self._block_size = content, size
 
-    def raw_blocks(self) -> Iterator[bytes]:
-        for start in range(0, len(self._content), self._block_size):
+    def raw_blocks(self, begin: int = 0) -> Iterator[bytes]:
+        for start in range(begin, len(self._content), self._block_size):
             yield self._content[start : start + self._block_size]
 
 

@@ -1,50 +1,31 @@
 """JSON Lines: objects, texts or typed columns, as the output needs them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import cycle
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from blocks import WHOLE, Blocks
 from conftest import Kept
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.formats import Format
-from labelf_cli.sources.files import STDIN, ByteInput, Prefix
+from labelf_cli.sources.files import ByteInput
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.jsonl import JsonlSource, infer_schema
 from labelf_cli.sources.rejects import BadRows, FailOnBadRows
 
-WHOLE = 1 << 20
 BLOCK_SIZES = (1, 2, 7, WHOLE)
 TOWARDS_ALL = (Format.JSONL, Format.CSV, Format.PARQUET)
 
 
-class Blocks(ByteInput):
-    """A file in memory that comes in blocks of the given sizes, over and over."""
-
-    def __init__(
-        self, content: bytes, sizes: Sequence[int] = (WHOLE,), prefix: int = WHOLE
-    ) -> None:
-        super().__init__(STDIN)
-        self.name = "calls.jsonl"
-        self._content, self._sizes, self._prefix = content, sizes, prefix
-
-    def prefix(self) -> Prefix:
-        return Prefix(self._content[: self._prefix], self._prefix >= len(self._content))
-
-    def blocks(self) -> Iterator[bytes]:
-        rest = self._content
-        for size in cycle(self._sizes):
-            if not rest:
-                return
-            yield rest[:size]
-            rest = rest[size:]
+def jsonl(content: bytes, sizes: Sequence[int] = (WHOLE,), prefix: int = WHOLE) -> ByteInput:
+    return Blocks("calls.jsonl", content, sizes, prefix)
 
 
 @dataclass(frozen=True)
@@ -71,12 +52,12 @@ def read(
 
 
 def read_text(lines: str, towards: Format, *sizes: int) -> Found:
-    return read(Blocks(lines.encode(), sizes or (WHOLE,)), towards)
+    return read(jsonl(lines.encode(), sizes or (WHOLE,)), towards)
 
 
 def message(content: bytes, towards: Format, size: int = WHOLE, prefix: int = WHOLE) -> str:
     with pytest.raises(BadRowError) as error:
-        read(Blocks(content, (size,), prefix), towards)
+        read(jsonl(content, (size,), prefix), towards)
     return str(error.value)
 
 
@@ -195,7 +176,7 @@ def test_towards_parquet_no_number_changes(numbers: list[str]) -> None:
 
 
 def test_a_line_that_the_prefix_cuts_is_not_looked_at() -> None:
-    data = Blocks(b'{"text": "a"}\n{"text": "b", "v": 1}\n', prefix=20)
+    data = jsonl(b'{"text": "a"}\n{"text": "b", "v": 1}\n', prefix=20)
     assert infer_schema([data], Format.PARQUET).names == ["text", "labelf.rest"]
 
 
@@ -216,7 +197,7 @@ def test_what_does_not_fit_the_columns_of_the_prefix_is_the_rest(
 ) -> None:
     first = '{"text": "a", "v": 1}\n'
     content = f'{first}\n{{"text": "b", {late}}}\n'.encode()
-    found = read(Blocks(content, (size,), prefix=len(first)), Format.PARQUET)
+    found = read(jsonl(content, (size,), prefix=len(first)), Format.PARQUET)
     assert found.columns == {"text": ["a", "b"], "v": [1, v], "labelf.rest": [None, rest]}
     assert found.schema.types == [pa.string(), pa.int64(), pa.string()]
 
@@ -224,7 +205,7 @@ def test_what_does_not_fit_the_columns_of_the_prefix_is_the_rest(
 def test_towards_csv_values_of_any_type_are_text_and_only_new_keys_the_rest() -> None:
     first = '{"text": "a", "v": 1}\n'
     late = '{"w": [2], "v": ["x"], "text": "b"}'
-    found = read(Blocks((first + late).encode(), prefix=len(first)), Format.CSV)
+    found = read(jsonl((first + late).encode(), prefix=len(first)), Format.CSV)
     assert found.columns == {
         "text": ["a", "b"],
         "v": ["1", '["x"]'],
@@ -234,7 +215,7 @@ def test_towards_csv_values_of_any_type_are_text_and_only_new_keys_the_rest() ->
 
 def test_a_text_that_does_not_fit_its_column_is_still_the_text() -> None:
     first = '{"text": 1}\n'
-    found = read(Blocks(f'{first}{{"text": "b"}}'.encode(), prefix=len(first)), Format.PARQUET)
+    found = read(jsonl(f'{first}{{"text": "b"}}'.encode(), prefix=len(first)), Format.PARQUET)
     assert found.columns == {"text": [1, None], "labelf.rest": [None, '{"text": "b"}']}
     assert found.texts == ["1", "b"]
 
@@ -247,7 +228,7 @@ def test_there_is_no_rest_where_the_columns_come_from_the_whole_input(towards: F
 def test_a_key_with_the_name_of_the_rest_is_refused() -> None:
     first = b'{"text": "a", "labelf.rest": "{}"}\n'
     with pytest.raises(InputError) as error:
-        read(Blocks(first * 2, prefix=len(first)), Format.CSV)
+        read(jsonl(first * 2, prefix=len(first)), Format.CSV)
     expected = "calls.jsonl: two columns are named 'labelf.rest'. Rename one of them"
     assert str(error.value) == expected
 
@@ -261,7 +242,7 @@ def test_columns_and_rest_hold_all_of_an_object(
 ) -> None:
     first = '{"text": "a", "v": 1}\n'
     lines = [f'{{"text": "b", "{key}": {value}}}' for key, value in late]
-    data = Blocks((first + "\n".join(lines)).encode(), sizes, prefix=len(first))
+    data = jsonl((first + "\n".join(lines)).encode(), sizes, prefix=len(first))
     columns = read(data, Format.PARQUET).columns
     for (key, value), v, rest in zip(
         late, columns["v"][1:], columns["labelf.rest"][1:], strict=True
@@ -276,7 +257,7 @@ def test_columns_and_rest_hold_all_of_an_object(
 
 def test_towards_json_lines_late_keys_and_kinds_pass() -> None:
     first, late = '{"text": "a", "v": 1}', '{"w": [], "v": "x", "text": "b"}'
-    found = read(Blocks(f"{first}\n{late}".encode(), prefix=len(first) + 1), Format.JSONL)
+    found = read(jsonl(f"{first}\n{late}".encode(), prefix=len(first) + 1), Format.JSONL)
     assert found.columns["labelf.object"] == [first, late]
 
 
@@ -320,7 +301,7 @@ def test_bad_lines_cost_only_themselves(towards: Format, size: int) -> None:
         lines += [line, b'{"text": "%d"}' % number]
     content = b"\n".join(lines) + b"\n"
     bad_rows = Kept()
-    found = read(Blocks(content, (size,)), towards, bad_rows=bad_rows)
+    found = read(jsonl(content, (size,)), towards, bad_rows=bad_rows)
     assert found.texts == [str(number) for number in range(len(BAD_LINES) + 1)]
     offsets = [content.index(b"\n" + line + b"\n") + 1 for line, _ in BAD_LINES]
     assert bad_rows.kept == [
@@ -330,7 +311,7 @@ def test_bad_lines_cost_only_themselves(towards: Format, size: int) -> None:
 
 
 def test_the_rows_before_a_bad_one_come_before_it_does() -> None:
-    data = Blocks(b'{"text": "a"}\noops\n{"text": "b"}\n')
+    data = jsonl(b'{"text": "a"}\noops\n{"text": "b"}\n')
     source = JsonlSource(data, ReadOptions(("text",), Format.CSV), infer_schema([data], Format.CSV))
     batches = source.batches(FailOnBadRows())
     assert next(batches).num_rows == 1
@@ -341,7 +322,7 @@ def test_the_rows_before_a_bad_one_come_before_it_does() -> None:
 @pytest.mark.parametrize("bad", [b"oops\n", b"[1]\n", b"\xff\n"])
 def test_an_input_of_bad_lines_alone_is_refused(bad: bytes) -> None:
     with pytest.raises(InputError) as error:
-        infer_schema([Blocks(bad)], Format.CSV)
+        infer_schema([jsonl(bad)], Format.CSV)
     assert str(error.value) == "calls.jsonl: no JSON object in it"
 
 
@@ -361,14 +342,14 @@ def test_a_lone_surrogate_does_not_break_its_batch(towards: Format) -> None:
 @pytest.mark.parametrize("towards", TOWARDS_ALL)
 def test_several_text_columns_are_joined_by_a_newline_and_nulls_left_out(towards: Format) -> None:
     lines = b'{"a": "x", "b": "y"}\n{"a": null, "b": "y"}\n{"a": "x"}\n{"a": null}'
-    assert read(Blocks(lines), towards, ("a", "b")).texts == ["x\ny", "y", "x", None]
+    assert read(jsonl(lines), towards, ("a", "b")).texts == ["x\ny", "y", "x", None]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])
 @pytest.mark.parametrize("position", [0, 1])
 def test_an_input_without_an_object_is_refused(content: bytes, position: int) -> None:
-    inputs = [Blocks(b'{"text": "a"}\n')]
-    inputs.insert(position, Blocks(content))
+    inputs = [jsonl(b'{"text": "a"}\n')]
+    inputs.insert(position, jsonl(content))
     with pytest.raises(InputError) as error:
         infer_schema(inputs, Format.CSV)
     assert str(error.value) == "calls.jsonl: no JSON object in it"
