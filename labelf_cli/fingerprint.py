@@ -11,11 +11,38 @@ import pyarrow as pa
 
 from labelf_cli import __version__
 from labelf_cli.classifiers.interface import Model
+from labelf_cli.labeller import Labeller
+from labelf_cli.run_settings import RunSettings
 from labelf_cli.storage.names import InputName
-from labelf_cli.storage.reading import open_object, read_before_the_run, state_of
+from labelf_cli.storage.reading import concurrently, open_object, read_before_the_run, state_of
 from labelf_cli.storage.uri import Uri
 
 _ENDS_BYTES = 1 << 20
+
+
+def of_run(settings: RunSettings, names: Sequence[str], labeller: Labeller) -> dict[str, Any]:
+    """What decides the rows of a run, wherever they go.
+
+    Args:
+        settings: of the run.
+        names: of the inputs.
+        labeller: has the models; they need not be loaded.
+
+    Raises:
+        InputError: an input is not there.
+    """
+    return {
+        "versions": of_versions(),
+        "inputs": list(concurrently(of_input, names)),
+        "models": of_models(labeller.models, labeller.digests),
+        "text columns": settings.text_columns or settings.config.input.text_column,
+        "input format": settings.input_format,
+        "delimiter": settings.delimiter,
+        "encoding": settings.encoding,
+        "header": settings.header,
+        "layout": settings.layout,
+        "separator": settings.separator,
+    }
 
 
 def of_input(name: str) -> dict[str, Any]:

@@ -234,18 +234,8 @@ def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: 
     decides: dict[str, Any] = {}
     place = settings.place
     if STDIN not in names and place is not None:
-        decides = {
-            "versions": fingerprint.of_versions(),
-            "inputs": [fingerprint.of_input(name) for name in names],
-            "models": fingerprint.of_models(labeller.models, labeller.digests),
-            "text columns": settings.text_columns or settings.config.input.text_column,
-            "input format": settings.input_format,
+        decides = fingerprint.of_run(settings, names, labeller) | {
             "output format": settings.output_format,
-            "delimiter": settings.delimiter,
-            "encoding": settings.encoding,
-            "header": settings.header,
-            "layout": settings.layout,
-            "separator": settings.separator,
             "limit": settings.limit,
             "rows of a file": settings.part_rows if place.is_folder else None,
         }

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import PurePath
 
 from labelf_cli import fingerprint
@@ -157,7 +157,10 @@ def prepared(settings: RunSettings) -> tuple[ItemSettings, Fingerprint]:
         inputs = Inputs(names, format_, options)
         columns = numbered_columns(labeller, settings.layout, settings.separator)
         schema = columns.schema(inputs.schema, inputs.names)
-        decides = _decides(settings, options, names, labeller)
+        decides = fingerprint.of_run(settings, names, labeller) | {
+            "engine": "ray",
+            "bad rows": settings.bad_rows,
+        }
     items = ItemSettings(
         settings.config,
         tuple(InputName.of(name).absolute() for name in names),
@@ -171,25 +174,6 @@ def prepared(settings: RunSettings) -> tuple[ItemSettings, Fingerprint]:
         ItemFiles(settings.place.absolute(), _mark(decides)),
     )
     return items, decides
-
-
-def _decides(
-    settings: RunSettings, options: ReadOptions, names: Sequence[str], labeller: Labeller
-) -> Fingerprint:
-    return {
-        "engine": "ray",
-        "versions": fingerprint.of_versions(),
-        "inputs": [fingerprint.of_input(name) for name in names],
-        "models": fingerprint.of_models(labeller.models, labeller.digests),
-        "text columns": options.text_columns,
-        "input format": settings.input_format,
-        "delimiter": settings.delimiter,
-        "encoding": settings.encoding,
-        "header": settings.header,
-        "layout": settings.layout,
-        "separator": settings.separator,
-        "bad rows": settings.bad_rows,
-    }
 
 
 def _mark(decides: Fingerprint) -> str:

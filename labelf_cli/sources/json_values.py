@@ -53,14 +53,23 @@ def kind_of(value: object) -> str:
     return "an object" if isinstance(value, dict) else f"the value {as_json(value)}"
 
 
-def type_of(values: list[Any]) -> pa.DataType:
-    """The type that all values of a column fit exactly, nulls aside; text if there is no other."""
-    present = [value for value in values if value is not None]
-    for kind in (pa.bool_(), pa.int64(), pa.float64()):
-        fits, _ = CONVERSIONS[kind]
-        if present and all(map(fits, present)):
-            return kind
-    return pa.string()
+class Kind:
+    """What the values of a column have in common."""
+
+    def __init__(self) -> None:
+        self._fitting: tuple[pa.DataType, ...] = (pa.bool_(), pa.int64(), pa.float64())
+        self._is_null = True
+
+    def add(self, value: object) -> None:
+        """Take a value of the column."""
+        if value is not None:
+            self._is_null = False
+            self._fitting = tuple(kind for kind in self._fitting if CONVERSIONS[kind][0](value))
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type that all values fit exactly, nulls aside; text if there is no other."""
+        return self._fitting[0] if self._fitting and not self._is_null else pa.string()
 
 
 def _fits_int64(value: object) -> bool:

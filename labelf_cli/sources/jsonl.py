@@ -14,6 +14,7 @@ from labelf_cli.sources.interface import SAY_ENCODING, ByteSource, ReadOptions, 
 from labelf_cli.sources.json_values import (
     CONVERSIONS,
     TOO_DEEP,
+    Kind,
     NotAnObjectError,
     Object,
     as_json,
@@ -21,10 +22,10 @@ from labelf_cli.sources.json_values import (
     kind_of,
     parse,
     strings,
-    type_of,
 )
 from labelf_cli.sources.lines import Line, line_blocks
 from labelf_cli.sources.rejects import TOO_LONG, BadRows, Reject
+from labelf_cli.storage.reading import concurrently
 
 _Cells = list[Any]
 
@@ -145,20 +146,20 @@ def infer_schema(inputs: Sequence[ByteInput], output_format: Format) -> pa.Schem
     Raises:
         InputError: an input has no line that is a JSON object.
     """
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, Kind] = {}
     is_all = True
-    for data in inputs:
-        prefix, is_whole = data.prefix()
+    prefixes = concurrently(lambda data: data.prefix(), inputs)
+    for data, (prefix, is_whole) in zip(inputs, prefixes, strict=True):
         is_all = is_all and is_whole
         found = False
         for row in _usable_objects(prefix if is_whole else prefix[: prefix.rfind(b"\n") + 1]):
             found = True
             for key, value in row.items():
-                columns.setdefault(key, []).append(value)
+                columns.setdefault(key, Kind()).add(value)
         if not found:
             raise InputError("no JSON object in it", where=data.name)
-    types = type_of if output_format is Format.PARQUET else lambda _: pa.string()
-    fields = [(key, types(values)) for key, values in columns.items()]
+    is_typed = output_format is Format.PARQUET
+    fields = [(key, kind.type if is_typed else pa.string()) for key, kind in columns.items()]
     if not is_all and output_format is not Format.JSONL:
         fields.append((REST, pa.string()))
     return pa.schema(fields)

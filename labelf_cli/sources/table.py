@@ -13,6 +13,7 @@ from labelf_cli.sources.jsonl import JsonlSource, infer_schema
 from labelf_cli.sources.parquet import ParquetSource
 from labelf_cli.sources.partitions import Partitioned
 from labelf_cli.sources.rejects import BadRows
+from labelf_cli.storage.reading import concurrently
 
 
 class Inputs(Source):
@@ -29,11 +30,13 @@ class Inputs(Source):
         Raises:
             InputError: one can't be read, or its columns differ from those of the first.
         """
-        data = [ByteInput(name, options.encoding) for name in names]
+        data = list(concurrently(lambda name: ByteInput(name, options.encoding), names))
         self.inferred = (
             infer_schema(data, options.output_format) if format_ is Format.JSONL else None
         )
-        self.sources = [_open(one, format_, options, self.inferred) for one in data]
+        self.sources = list(
+            concurrently(lambda one: _open(one, format_, options, self.inferred), data)
+        )
         first = self.sources[0]
         self.schema, self.names = first.schema, first.names
         for name, source in zip(names, self.sources, strict=True):

@@ -25,12 +25,12 @@ import pyarrow.fs
 from labelf_cli.storage.interface import Lease, R, Storage, T
 from labelf_cli.storage.leases import ObjectLease, local_folder
 from labelf_cli.storage.local import ANSWERS, LOCK
+from labelf_cli.storage.reading import concurrently
 from labelf_cli.storage.uri import StoreError, Uri, told
 
 _DRAFT = "draft-"
 _BLOCK_BYTES = 32 << 20
 _READ_BYTES = 4 << 20
-_READERS = 16
 
 
 class ObjectStore(Storage):
@@ -141,9 +141,8 @@ class ObjectStore(Storage):
         return str(self._uri.at(path.as_posix()))
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """See ``Storage.map``; many requests at a time, since each takes long to begin."""
-        with ThreadPoolExecutor(_READERS) as readers:
-            yield from readers.map(function, items)
+        """See ``Storage.map``."""
+        return concurrently(function, items)
 
     def _local(self, folder: PurePath) -> Path:
         return local_folder(hashlib.sha256(self.shown(folder).encode()).hexdigest()[:32])

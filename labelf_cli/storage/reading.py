@@ -1,9 +1,11 @@
 """Objects as inputs."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.fs
@@ -11,6 +13,27 @@ import pyarrow.fs
 from labelf_cli.errors import InputError
 from labelf_cli.storage.names import InputName
 from labelf_cli.storage.uri import Uri, told
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_REQUESTS = 16
+
+
+def concurrently(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Apply a function that reads to each item, in their order.
+
+    Many at a time, since each takes long to begin where files are objects; never all of them, since
+    what was read may be large.
+    """
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        asked: deque[Future[R]] = deque()
+        for item in items:
+            asked.append(pool.submit(function, item))
+            if len(asked) == _REQUESTS:
+                yield asked.popleft().result()
+        while asked:
+            yield asked.popleft().result()
 
 
 class State(NamedTuple):
