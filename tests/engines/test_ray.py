@@ -1,8 +1,4 @@
-"""``--engine ray`` on a cluster of two nodes: the rows of a local run, whoever dies meanwhile.
-
-pip install 'labelf-cli[ray]'
-pytest -m ray
-"""
+"""``--engine ray`` on a cluster of two nodes: the rows of a local run, whoever dies meanwhile."""
 
 import random
 import subprocess
@@ -30,7 +26,7 @@ from labelf_cli.run_settings import RunSettings
 from labelf_cli.sources.rejects import BadRowPolicy
 from labelf_cli.storage.location import Location
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray itself
 
 ROWS = 90_000
 
@@ -67,7 +63,6 @@ class TwoNodes:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[TwoNodes]:
-    pytest.importorskip("ray")
     its = TwoNodes()
     yield its
     its.shutdown()
@@ -245,7 +240,6 @@ def test_from_a_bucket_into_a_bucket(
 def test_an_address_where_nothing_is(
     config: Config, tables: tuple[str, ...], tmp_path: Path
 ) -> None:
-    pytest.importorskip("ray")
     with pytest.raises(UsageError, match="no cluster answers"):
         RayEngine("127.0.0.1:1").run(RunSettings(config, tables, 1, tmp_path / "out"), ignore)
     assert not (tmp_path / "out").exists()
