@@ -87,6 +87,30 @@ def did_you_mean(wrong: str, valid: list[str]) -> str:
 
 
 @contextmanager
+def write_errors(where: object) -> Iterator[None]:
+    """What a block can't write is an error of the output that it writes.
+
+    A reader that has gone is none: it ends the command quietly.
+
+    Args:
+        where: names the output.
+
+    Raises:
+        WriteError: the block could not write.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"can't be written ({error.strerror or error})",
+            where=where,
+            todo="Mend that and run the same command again",
+        ) from error
+
+
+@contextmanager
 def extra(name: str, who: str = "this command") -> Iterator[None]:
     """Imports inside the block come with an extra of the distribution.
 

@@ -4,13 +4,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelf_cli.errors import RunError
+from labelf_cli.errors import BadRowError, RunError
 from labelf_cli.formats import Format
 from labelf_cli.sinks.open import open_sink, writing
 from labelf_cli.sources.files import ByteInput
@@ -37,6 +36,7 @@ class Outputs(ABC):
 
         Raises:
             RunError: an output has more or fewer rows than its turns tell.
+            BadRowError: one can't be read to its end.
         """
 
 
@@ -130,8 +130,18 @@ class ParquetOutputs(Outputs):
 
 
 def _batches(path: str) -> Iterator[pa.RecordBatch]:
-    with closing(pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False)) as file:
-        yield from file.iter_batches(_BATCH_ROWS, use_threads=False)
+    data = ByteInput(path)
+    try:
+        with closing(
+            pq.ParquetFile(data.seekable(), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        ) as file:
+            yield from file.iter_batches(_BATCH_ROWS, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise BadRowError(
+            f"can't be read further ({data.lost or error})",
+            where=path,
+            todo="Mend that and run the same command again",
+        ) from None
 
 
 def _other_rows(path: str) -> RunError:
@@ -150,8 +160,3 @@ def outputs_of(paths: Sequence[str], format_: Format, schema: pa.Schema) -> Outp
 def rejects_of(paths: Sequence[str]) -> Outputs:
     """The files of rejected rows of shards."""
     return TextOutputs(paths, _LINE, 0)
-
-
-def beside(output: str, file: str) -> str:
-    """A file that is named from an output."""
-    return str(Path(output).parent / file)

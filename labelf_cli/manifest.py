@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import PurePath
 from typing import IO, Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -14,9 +14,15 @@ from labelf_cli.errors import InputError
 from labelf_cli.formats import Format
 from labelf_cli.journal import Entry, Fingerprint, size_and_sha256
 from labelf_cli.shard import Shard
+from labelf_cli.storage.interface import Storage
+from labelf_cli.storage.location import Location
+from labelf_cli.storage.names import InputName
+from labelf_cli.storage.reading import read_through
 from labelf_cli.summary import Summary
 
 MANIFEST_SUFFIX = ".shard.json"
+_AGAIN = "Run the command that makes it again"
+_MEND = "Mend that and run the same command again"
 _OF_THE_MACHINE = ("name", "modified")
 """What tells inputs apart on one machine; a copy on another has the same rows without it."""
 
@@ -53,7 +59,8 @@ class Rejected:
     """The bad rows, of which each shard writes down those in its units.
 
     Attributes:
-        file: name of the shard's, beside its output or absolute; None if it has none.
+        file: name of the shard's, beside its output or by its path on the same disk or in the same
+            store; None if it has none.
         digest: of that file.
         by_unit: position of a unit's first row, and how many were written down there; in order.
         in_all: how many the run's input has.
@@ -65,16 +72,20 @@ class Rejected:
     in_all: int
 
     @classmethod
-    def of(cls, path: Path, output: Path, by_unit: Mapping[int, int], in_all: int) -> Self:
-        """Those of a shard, whose file is there if there are any."""
+    def of(
+        cls,
+        rejects: Location,
+        output: Location,
+        disk: Storage,
+        by_unit: Mapping[int, int],
+        in_all: int,
+    ) -> Self:
+        """Those of a shard, whose file is there if there are any, on the disk of the output."""
         units = tuple(sorted(by_unit.items()))
         if not units:
             return cls(None, Digest.of(BytesIO()), (), in_all)
-        is_beside = path.resolve().parent == output.resolve().parent
-        with path.open("rb") as file:
-            return cls(
-                path.name if is_beside else str(path.resolve()), Digest.of(file), units, in_all
-            )
+        with disk.open(rejects.path) as file:
+            return cls(rejects.named_from(output), Digest.of(file), units, in_all)
 
 
 @dataclass(frozen=True)
@@ -103,11 +114,6 @@ class Manifest:
     rejected: Rejected | None
     summary: Summary
 
-    @staticmethod
-    def beside(output: Path | str) -> Path:
-        """The manifest's file."""
-        return Path(f"{output}{MANIFEST_SUFFIX}")
-
     def to_bytes(self) -> bytes:
         """The manifest's file."""
         record = vars(self) | {
@@ -120,25 +126,26 @@ class Manifest:
         return json.dumps(record, ensure_ascii=False, indent=1).encode() + b"\n"
 
     @classmethod
-    def read(cls, output: str) -> Self:
+    def read(cls, output: InputName) -> Self:
         """The manifest beside an output.
 
         Raises:
             InputError: there is none, or it can't be read.
         """
-        path = cls.beside(output)
+        name = output.suffixed(MANIFEST_SUFFIX)
         try:
-            return cls._of(json.loads(path.read_bytes()))
+            with read_through(name) as file:
+                return cls._of(json.loads(file.read()))
         except FileNotFoundError:
             raise InputError(
-                f"no {path.name} stands beside it, so it is no shard, or not finished",
+                f"no {PurePath(name).name} stands beside it, so it is no shard, or not finished",
                 where=output,
-                todo="Run the command that makes it again",
+                todo=_AGAIN,
             ) from None
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException):
-            raise InputError(
-                "can't be read", where=path, todo="Run the command that makes it again"
-            ) from None
+        except OSError as error:
+            raise InputError(f"can't be read ({error.strerror})", where=name, todo=_MEND) from None
+        except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException):
+            raise InputError("can't be read", where=name, todo=_AGAIN) from None
 
     @classmethod
     def _of(cls, record: dict[str, Any]) -> Self:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from labelf_cli import fingerprint
 from labelf_cli.chunk import Chunk
 from labelf_cli.columns import ColumnGroup, Columns
-from labelf_cli.errors import OutputError, RunError, WriteError
+from labelf_cli.errors import OutputError, RunError, write_errors
 from labelf_cli.formats import Format
 from labelf_cli.labeller import Labeller
-from labelf_cli.manifest import Digest, Manifest, Rejected, of_run, stretches_of
+from labelf_cli.manifest import MANIFEST_SUFFIX, Digest, Manifest, Rejected, of_run, stretches_of
 from labelf_cli.predictions import Answers
 from labelf_cli.rows import ALL_ROWS, Rows
 from labelf_cli.run_settings import RunSettings, check_rejects, check_shard, format_written
@@ -25,7 +25,7 @@ from labelf_cli.sinks.destination import (
     Table,
     open_destination,
 )
-from labelf_cli.sinks.files import FileOutput, Output, is_device, open_output
+from labelf_cli.sinks.files import open_rejects, remove_output
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.interface import ReadOptions, Source
 from labelf_cli.sources.rejects import (
@@ -39,7 +39,6 @@ from labelf_cli.sources.table import Inputs, input_format
 from labelf_cli.spent import Spent
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.local import Disk
-from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
 from labelf_cli.units import ShardRows, Share
 
@@ -80,7 +79,10 @@ def run(
         table = Table(settings.place, format_, schema, settings.part_rows, has_gaps)
         disk = disk or (Disk() if settings.place is None else settings.place.open())
         durable = _durable(settings, names, labeller, disk)
-        with _named_errors(settings), closing(open_destination(table, durable)) as destination:
+        with (
+            write_errors(settings.place or "stdout"),
+            closing(open_destination(table, durable)) as destination,
+        ):
             if destination.answers is not None:
                 labeller.keep_what_services_say(destination.answers)
             labeller.load()
@@ -132,11 +134,11 @@ def _tell_of_shard(
     """Put a manifest beside the output of a shard."""
     if settings.shard is None or settings.place is None:
         return
-    path, rejected = settings.place.local, None
-    if isinstance(done.bad_rows, RejectInShard):
-        rejects = settings.rejects_file.local
-        rejected = Rejected.of(rejects, path, done.bad_rows.by_unit, done.bad_rows.count)
-    with durable.disk.open(path) as file:
+    place, disk, bad_rows, rejected = settings.place, durable.disk, done.bad_rows, None
+    if isinstance(bad_rows, RejectInShard):
+        rejects, by_unit = settings.rejects_file, bad_rows.by_unit
+        rejected = Rejected.of(rejects, place, disk, by_unit, bad_rows.count)
+    with disk.open(place.path) as file:
         output = Digest.of(file)
     manifest = Manifest(
         settings.shard,
@@ -149,7 +151,7 @@ def _tell_of_shard(
         rejected,
         done.summary,
     )
-    durable.disk.write_whole(Manifest.beside(path), manifest.to_bytes())
+    disk.write_whole(place.suffixed(MANIFEST_SUFFIX).path, manifest.to_bytes())
 
 
 def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destination) -> Summary:
@@ -159,21 +161,6 @@ def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destin
     summary = Summary.of(answers, [(group.name, group.rules) for group in columns.groups])
     destination.write(chunk.positions, batch, summary)
     return summary + Summary(spent=Spent(writing=time.thread_time() - began))
-
-
-@contextmanager
-def _named_errors(settings: RunSettings) -> Iterator[None]:
-    """Errors of the output's file system name the output; the sources name their own."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise WriteError(
-            f"can't be written ({error.strerror or error})",
-            where=settings.place or "stdout",
-            todo="Mend that and run the same command again",
-        ) from error
 
 
 @contextmanager
@@ -189,28 +176,21 @@ def _bad_rows(
         yield FailOnBadRows()
         return
     place = settings.rejects_file
-    output = _open_rejects(place, folder, disk)
+    is_near = place.is_on_disk_of(settings.place)
+    store = disk if is_near else place.open("--rejects")
+    output = open_rejects(place, store, folder if is_near else None)
     try:
         bad_rows = RejectBadRows(output.stream, settings.max_rejects)
         if isinstance(share, ShardRows):
             bad_rows = RejectInShard(output.stream, settings.max_rejects, share)
         yield bad_rows
-        if bad_rows.told or (place.uri is None and is_device(place.local)):
-            output.publish()
-        elif place.uri is None:
-            place.local.unlink(missing_ok=True)
-        else:
-            disk.remove(place.path)
+        with write_errors(place):
+            if bad_rows.told:
+                output.publish()
+            else:
+                remove_output(place, store)
     finally:
         output.discard()
-
-
-def _open_rejects(place: Location, folder: PurePath | None, disk: Storage) -> Output:
-    """The file of rejected rows; in an object store it lies beside the output."""
-    if place.uri is not None:
-        return FileOutput(place.path, disk, draft_in=folder)
-    beside = folder is not None and place.path.parent == folder.parent
-    return open_output(place.local, "--rejects", draft_in=folder if beside else None)
 
 
 def _open_source(settings: RunSettings) -> tuple[Source, list[str], Format]:

@@ -8,7 +8,7 @@ from labelf_cli.errors import OutputError, UsageError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.shard import Shard
 from labelf_cli.sinks.destination import PART_ROWS
-from labelf_cli.sinks.files import is_device
+from labelf_cli.sinks.files import is_stream
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.rejects import REJECTS_SUFFIX, BadRowPolicy, MaxRejects
 from labelf_cli.storage.location import Location
@@ -64,7 +64,7 @@ class RunSettings:
     max_requests: int | None = None
     bad_rows: BadRowPolicy = BadRowPolicy.FAIL
     max_rejects: MaxRejects | None = None
-    rejects: Path | None = None
+    rejects: Path | Location | None = None
     restart: bool = False
     shard: Shard | None = None
     part_seconds: float = 1.0
@@ -80,17 +80,19 @@ class RunSettings:
         """Where rejected rows go.
 
         Raises:
-            OutputError: there is no file beside which they could go, or they would overwrite one.
+            OutputError: there is no file beside which they could go, they would overwrite one, or
+                a folder is named.
         """
         place = self.place
-        is_stream = place is None or (place.uri is None and is_device(place.local))
         if self.rejects is not None:
             rejects = Location.of(self.rejects)
-        elif place is None or is_stream:
+        elif place is None or is_stream(place):
             raise OutputError("there is no file to put rejected rows beside", todo=_SAY_REJECTS)
         else:
             rejects = place.suffixed(REJECTS_SUFFIX)
-        if place is not None and rejects.path == place.path:
+        if rejects.is_folder:
+            raise OutputError("a folder", where=rejects, todo=_SAY_REJECTS)
+        if place is not None and rejects.identity == place.identity:
             raise OutputError("the output and the rejected rows", where=rejects, todo=_SAY_REJECTS)
         return rejects
 
@@ -112,18 +114,26 @@ def check_shard(settings: RunSettings) -> None:
     """Refuse to make a shard that could not be joined to others.
 
     Raises:
-        UsageError: they can't read its input, too, or no file stands where its manifest could.
+        UsageError: they can't read its input, too, no file stands where its manifest could, or its
+            rejects would not be found from there.
     """
     if settings.shard is None:
         return
     if STDIN in settings.inputs:
         raise UsageError("every shard reads the input", where="--shard", todo="Name a file")
     place = settings.place
-    if place is None or place.uri is not None or place.is_folder or is_device(place.local):
+    if place is None or is_stream(place) or place.is_folder:
         raise UsageError(
-            "there is no file on this disk to put its manifest beside",
-            where="--shard",
-            todo="Name one with -o",
+            "there is no file to put its manifest beside", where="--shard", todo="Name one with -o"
+        )
+    if settings.bad_rows is BadRowPolicy.FAIL:
+        return
+    rejects = settings.rejects_file
+    if is_stream(rejects) or not rejects.is_on_disk_of(place):
+        raise UsageError(
+            "labelf merge would not find a shard's rejected rows there",
+            where=rejects,
+            todo="Name a file on the disk, or in the store, of -o",
         )
 
 

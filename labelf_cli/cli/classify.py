@@ -103,11 +103,11 @@ def classify(
         typer.Option(metavar="N|P%", help="More rejects than that end the run."),
     ] = None,
     rejects: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
-            help="JSON Lines of file, line, offset, reason and bytes of each rejected row; "
-            "OUT.rejects.jsonl if not given.",
+            help="JSON Lines of file, line, offset, reason and bytes of each rejected row, a URI "
+            "too; OUT.rejects.jsonl if not given.",
         ),
     ] = None,
     engine: Annotated[
@@ -172,7 +172,7 @@ def classify(
         shard=None if shard is None else Shard.parse(shard),
         bad_rows=bad_rows,
         max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
-        rejects=rejects,
+        rejects=None if rejects is None else Location(rejects),
     )
     with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
         summary = engine_run(engine, ray_address)(settings, progress)

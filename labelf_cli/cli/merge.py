@@ -9,14 +9,19 @@ import typer
 def merge(
     shards: Annotated[
         list[str],
-        typer.Argument(metavar="SHARD...", help="Outputs of --shard, all of them; globs."),
+        typer.Argument(metavar="SHARD...", help="Outputs of --shard, all of them; globs, URIs."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where the whole table goes.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where the whole table goes, a URI too."
+        ),
     ],
     rejects: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="All rejected rows; OUT.rejects.jsonl if not given."),
+        str | None,
+        typer.Option(
+            metavar="FILE", help="All rejected rows, a URI too; OUT.rejects.jsonl if not given."
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the summary as JSON.")
@@ -32,10 +37,12 @@ def merge(
     """
     from labelf_cli.cli.console import check_report, show_summary, write_report
     from labelf_cli.jobs import merge as job
+    from labelf_cli.storage.location import Location
 
     if report:
         check_report(report)
-    summary = job.merge(job.MergeSettings(tuple(shards), output, rejects))
+    place = None if rejects is None else Location(rejects)
+    summary = job.merge(job.MergeSettings(tuple(shards), Location(output), place))
     if report:
         write_report(report, summary)
     if not quiet:

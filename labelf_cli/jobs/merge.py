@@ -1,22 +1,28 @@
 """Join the outputs of all shards of a run to the bytes of an unsharded one."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from labelf_cli.errors import InputError, OutputError, WriteError
+from labelf_cli.errors import InputError, OutputError, write_errors
 from labelf_cli.formats import format_of
-from labelf_cli.joining import Outputs, Turn, beside, outputs_of, rejects_of
+from labelf_cli.joining import Outputs, Turn, outputs_of, rejects_of
 from labelf_cli.journal import difference
 from labelf_cli.manifest import MANIFEST_SUFFIX, Digest, Manifest
 from labelf_cli.shard import Shard
-from labelf_cli.sinks.files import open_output
+from labelf_cli.sinks.files import open_place, remove_output
 from labelf_cli.sources.files import expand
 from labelf_cli.sources.rejects import REJECTS_SUFFIX
+from labelf_cli.storage.location import Location
+from labelf_cli.storage.names import InputName
+from labelf_cli.storage.reading import read_through
 from labelf_cli.summary import Summary
 
 _AGAIN = "Run the command that makes it again"
+_MEND = "Mend that and run the same command again"
 
 
 @dataclass(frozen=True)
@@ -24,33 +30,59 @@ class MergeSettings:
     """What is joined.
 
     Attributes:
-        shards: outputs of shards, or globs.
+        shards: outputs of shards, files or URIs, or globs.
         output: the whole table.
         rejects: file of all rejected rows; None for the output's name with a suffix.
     """
 
     shards: tuple[str, ...]
-    output: Path
-    rejects: Path | None = None
+    output: Path | Location
+    rejects: Path | Location | None = None
 
     @property
-    def rejects_file(self) -> Path:
+    def place(self) -> Location:
+        """Where the whole table goes."""
+        return Location.of(self.output)
+
+    @property
+    def rejects_file(self) -> Location:
         """Where rejected rows go."""
-        return self.rejects or Path(f"{self.output}{REJECTS_SUFFIX}")
+        return Location.of(self.rejects) if self.rejects else self.place.suffixed(REJECTS_SUFFIX)
 
 
 @dataclass(frozen=True)
 class _Finished:
     """A shard: its output and what its manifest says."""
 
-    name: str
+    name: InputName
     its: Manifest
 
     @property
-    def rejects(self) -> str | None:
+    def rejects(self) -> InputName | None:
         """Its file of rejected rows."""
         rejected = self.its.rejected
-        return None if not rejected or not rejected.file else beside(self.name, rejected.file)
+        return None if not rejected or not rejected.file else self.name.named(rejected.file)
+
+    @property
+    def files(self) -> list[InputName]:
+        """All that belong to it."""
+        return [self.name, self.name.suffixed(MANIFEST_SUFFIX), *filter(None, [self.rejects])]
+
+
+class _Joint(NamedTuple):
+    """A file that is made of those of the shards.
+
+    Attributes:
+        place: of it.
+        option: that named it.
+        outputs: of the shards.
+        turns: in which their rows come.
+    """
+
+    place: Location
+    option: str
+    outputs: Outputs
+    turns: Iterable[Turn]
 
 
 def merge(settings: MergeSettings) -> Summary:
@@ -64,16 +96,18 @@ def merge(settings: MergeSettings) -> Summary:
     shards = [_Finished(name, Manifest.read(name)) for name in _names(settings.shards)]
     _require_one_run(shards)
     _require_all(shards)
-    _require_unchanged(shards)
     _require_output(settings, shards)
-    _join(_outputs(shards), _turns(shards), settings.output, "-o")
-    _join_rejects(settings, shards)
+    _require_unchanged(shards)
+    rejects = _rejects(settings, shards)
+    _join([*rejects, _table(settings, shards)])
+    if not rejects and shards[0].its.rejected:
+        _remove_rejects(settings)
     return sum((shard.its.summary for shard in shards), Summary())
 
 
-def _names(patterns: Sequence[str]) -> list[str]:
+def _names(patterns: Sequence[str]) -> list[InputName]:
     """The outputs; what stands beside them may match a glob, too."""
-    names = dict.fromkeys(expand(patterns))
+    names = dict.fromkeys(map(InputName.of, expand(patterns)))
     return [
         name
         for name in names
@@ -115,6 +149,23 @@ def _require_all(shards: Sequence[_Finished]) -> None:
         )
 
 
+def _require_output(settings: MergeSettings, shards: Sequence[_Finished]) -> None:
+    """Refuse an output of another format, and one that would replace what is read, or the other."""
+    format_, place, rejects = shards[0].its.format, settings.place, settings.rejects_file
+    if format_of(place.name) not in (None, format_):
+        raise OutputError(f"the shards are {format_}", where=place, todo="Name it so")
+    taken = {name.identity for shard in shards for name in shard.files}
+    for its, option in ((place, "-o"), (rejects, "--rejects")):
+        if its.is_folder:
+            raise OutputError("a folder", where=its, todo=f"Name a file with {option}")
+        if its.identity in taken:
+            raise OutputError("it is one of the shards", where=its, todo=f"Choose another {option}")
+    if rejects.identity == place.identity:
+        raise OutputError(
+            "the output and the rejected rows", where=place, todo="Choose another --rejects"
+        )
+
+
 def _require_unchanged(shards: Sequence[_Finished]) -> None:
     """Refuse files that are not as they were written."""
     for shard in shards:
@@ -122,31 +173,26 @@ def _require_unchanged(shards: Sequence[_Finished]) -> None:
         if shard.rejects and shard.its.rejected:
             files[shard.rejects] = shard.its.rejected.digest
         for name, digest in files.items():
-            try:
-                with Path(name).open("rb") as file:
-                    is_same = Digest.of(file) == digest
-            except OSError as error:
-                raise InputError(
-                    f"can't be read ({error.strerror})", where=name, todo=_AGAIN
-                ) from None
-            if not is_same:
+            if _digest(name) != digest:
                 raise InputError("it has changed since it was written", where=name, todo=_AGAIN)
 
 
-def _require_output(settings: MergeSettings, shards: Sequence[_Finished]) -> None:
-    """Refuse an output of another format, and one that would replace a shard."""
-    format_ = shards[0].its.format
-    if format_of(settings.output.name) not in (None, format_):
-        raise OutputError(f"the shards are {format_}", where=settings.output, todo="Name it so")
-    taken = {Path(name).resolve() for its in shards for name in (its.name, its.rejects) if name}
-    for path in (settings.output, settings.rejects_file):
-        if path.resolve() in taken:
-            raise OutputError("it is one of the shards", where=path, todo="Choose another -o")
+def _digest(name: InputName) -> Digest:
+    try:
+        with read_through(name) as file:
+            return Digest.of(file)
+    except OSError as error:
+        raise InputError(
+            f"can't be read ({error.strerror})",
+            where=name,
+            todo=_AGAIN if isinstance(error, FileNotFoundError) else _MEND,
+        ) from None
 
 
-def _outputs(shards: Sequence[_Finished]) -> Outputs:
+def _table(settings: MergeSettings, shards: Sequence[_Finished]) -> _Joint:
     its = shards[0].its
-    return outputs_of([shard.name for shard in shards], its.format, its.schema)
+    outputs = outputs_of([shard.name for shard in shards], its.format, its.schema)
+    return _Joint(settings.place, "-o", outputs, _turns(shards))
 
 
 def _turns(shards: Sequence[_Finished]) -> Iterator[Turn]:
@@ -162,33 +208,39 @@ def _turns(shards: Sequence[_Finished]) -> Iterator[Turn]:
         raise InputError(f"no shard has row {end + 1}")
 
 
-def _join(outputs: Outputs, turns: Iterator[Turn], path: Path, option: str) -> None:
-    output = open_output(path, option)
-    try:
-        outputs.join(turns, output.stream)
-        output.publish()
-    except OSError as error:
-        raise WriteError(
-            f"can't be written ({error.strerror or error})",
-            where=path,
-            todo="Mend that and run the same command again",
-        ) from error
-    finally:
-        output.discard()
-
-
-def _join_rejects(settings: MergeSettings, shards: Sequence[_Finished]) -> None:
-    """Join the files of rejected rows; without a rejected row there is none."""
-    having = [shard for shard in shards if shard.rejects and shard.its.rejected]
+def _rejects(settings: MergeSettings, shards: Sequence[_Finished]) -> list[_Joint]:
+    """The file of rejected rows; without a rejected row there is none."""
+    files = [(shard.rejects, shard.its.rejected) for shard in shards]
+    having = [(name, rejected) for name, rejected in files if name and rejected]
     if not having:
-        if shards[0].its.rejected is not None:
-            settings.rejects_file.unlink(missing_ok=True)
-        return
+        return []
     units = sorted(
         (first, at, count)
-        for at, shard in enumerate(having)
-        for first, count in (shard.its.rejected.by_unit if shard.its.rejected else ())
+        for at, (_, rejected) in enumerate(having)
+        for first, count in rejected.by_unit
     )
     turns = (Turn(at, count) for _, at, count in units)
-    names = [shard.rejects or "" for shard in having]
-    _join(rejects_of(names), turns, settings.rejects_file, "--rejects")
+    outputs = rejects_of([name for name, _ in having])
+    return [_Joint(settings.rejects_file, "--rejects", outputs, turns)]
+
+
+def _join(joints: Sequence[_Joint]) -> None:
+    """Write all files, then let them be seen, the last of them last."""
+    with ExitStack() as opened:
+        outputs = []
+        for place, option, *_ in joints:
+            outputs.append(open_place(place, place.open(option), option))
+            opened.callback(outputs[-1].discard)
+        for joint, output in zip(joints, outputs, strict=True):
+            with write_errors(joint.place):
+                joint.outputs.join(joint.turns, output.stream)
+        for joint, output in zip(joints, outputs, strict=True):
+            with write_errors(joint.place):
+                output.publish()
+
+
+def _remove_rejects(settings: MergeSettings) -> None:
+    """Remove the file of rejected rows that an earlier command has left."""
+    place = settings.rejects_file
+    with write_errors(place):
+        remove_output(place, place.open("--rejects"))

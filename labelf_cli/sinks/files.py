@@ -10,10 +10,11 @@ from typing import IO
 
 import pyarrow as pa
 
-from labelf_cli.errors import OutputError, WriteError
+from labelf_cli.errors import OutputError, write_errors
 from labelf_cli.formats import compression_of
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.local import Disk
+from labelf_cli.storage.location import Location
 
 
 class Output(ABC):
@@ -95,31 +96,26 @@ def written_whole(output: Output) -> Iterator[Callable[[bytes], None]]:
     """
 
     def write(content: bytes) -> None:
-        with _as_write_error():
+        with write_errors("the output"):
             output.stream.write(content)
 
     try:
         yield write
-        with _as_write_error():
+        with write_errors("the output"):
             output.publish()
     except BaseException:
         output.discard()
         raise
 
 
-@contextmanager
-def _as_write_error() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:  # the reader has gone
-        raise
-    except OSError as error:
-        raise WriteError(f"the output can't be written ({error.strerror})") from None
-
-
 def is_device(path: Path) -> bool:
     """Whether something stands there that is neither a file nor a folder."""
     return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def is_stream(place: Location | None) -> bool:
+    """Whether bytes go straight on from there: stdout for None, a pipe, a device."""
+    return place is None or (place.uri is None and is_device(place.local))
 
 
 def open_output(
@@ -147,3 +143,54 @@ def open_output(
         raise OutputError(
             f"can't be written ({error.strerror})", where=path, todo=f"Choose another {option}"
         ) from None
+
+
+def open_place(place: Location, disk: Storage, option: str = "-o") -> Output:
+    """The same for a file of the local disk or of a store.
+
+    Args:
+        place: of the file.
+        disk: where it stands.
+        option: that named it.
+
+    Raises:
+        OutputError: it can't be written to.
+    """
+    if place.uri is None:
+        return open_output(place.local, option)
+    path = place.path
+    draft = path.with_name(f"{path.name}.tmp")
+    try:
+        disk.write(draft, b"")  # that it can't be is known before all is put together
+        disk.remove(draft)
+        # Without a pid, which tells nothing among machines: what a kill leaves, the next replaces.
+        return FileOutput(path, disk, draft_in=path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"can't be written ({error.strerror})", where=place, todo=f"Choose another {option}"
+        ) from None
+
+
+def open_rejects(place: Location, disk: Storage, work: PurePath | None) -> Output:
+    """The file of rejected rows.
+
+    Args:
+        place: of the file.
+        disk: where it stands.
+        work: the run's work folder, if that stands on the same disk.
+
+    Raises:
+        OutputError: it can't be written to.
+    """
+    is_beside = work is not None and place.path.parent == work.parent
+    if place.uri is None:
+        return open_output(place.local, "--rejects", draft_in=work if is_beside else None)
+    if work is None:
+        return open_place(place, disk, "--rejects")
+    return FileOutput(place.path, disk, work)
+
+
+def remove_output(place: Location, disk: Storage) -> None:
+    """Remove what an earlier run has written there; a pipe or a device stays."""
+    if not is_stream(place):
+        disk.remove(place.path)

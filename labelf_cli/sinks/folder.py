@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labelf_cli.errors import OutputError, WriteError
+from labelf_cli.errors import OutputError, write_errors
 
 
 def require_free(path: Path) -> None:
@@ -37,13 +37,8 @@ def drafted(path: Path) -> Iterator[Path]:
             f"can't be written ({error.strerror})", where=path, todo="Choose another -o"
         ) from None
     try:
-        yield draft
-        draft.rename(final)
-    except OSError as error:
-        raise WriteError(
-            f"can't be written ({error.strerror or error})",
-            where=path,
-            todo="Mend that and run the same command again",
-        ) from error
+        with write_errors(path):
+            yield draft
+            draft.rename(final)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -10,7 +10,7 @@ from labelf_cli.errors import OutputError
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.local import Disk
 from labelf_cli.storage.objects import ObjectStore
-from labelf_cli.storage.uri import Uri, is_uri, local
+from labelf_cli.storage.uri import Uri, is_uri, local, split_options
 
 SUCCESS = "_SUCCESS"
 PART_NAME = re.compile(r"part-[0-9]{5,}(-[0-9a-f]{8})?\.parquet")
@@ -74,7 +74,7 @@ class Location:
     def is_folder(self) -> bool:
         """Whether a folder of Parquet files is asked for, or stands there."""
         if self.uri is not None:
-            return self.text.partition("?")[0].endswith("/")
+            return split_options(self.text)[0].endswith("/")
         if self.text.endswith(("/", os.sep)):
             return True
         folder = self.local
@@ -85,8 +85,29 @@ class Location:
         """The last part of its path."""
         return self.local.name if self.uri is None else self.uri.name
 
-    def open(self) -> Storage:
+    @property
+    def identity(self) -> str:
+        """What all names of it have in common."""
+        return str(self.local.resolve()) if self.uri is None else self.uri.identity
+
+    def is_on_disk_of(self, other: "Location | None") -> bool:
+        """Whether both stand on the local disk, as stdout does, or in one store, opened alike."""
+        theirs = None if other is None else other.uri
+        if self.uri is None or theirs is None:
+            return self.uri is theirs
+        return self.uri.is_opened_as(theirs)
+
+    def named_from(self, other: "Location") -> str:
+        """How a file on the same disk names it: by its name in one folder, else by its path."""
+        if self.path.parent == other.path.parent:
+            return self.path.name
+        return str(self.path) if self.uri is None else f"/{self.uri.key}"
+
+    def open(self, option: str = "-o") -> Storage:
         """Where it stands.
+
+        Args:
+            option: that names it.
 
         Raises:
             OutputError: the store can't be opened.
@@ -97,7 +118,9 @@ class Location:
             return ObjectStore(self.uri)
         except OSError as error:
             raise OutputError(
-                f"can't be written ({error.strerror})", where=self.uri, todo="Choose another -o"
+                f"can't be written ({error.strerror})",
+                where=self.uri,
+                todo=f"Choose another {option}",
             ) from None
 
     def absolute(self) -> "Location":
@@ -106,8 +129,8 @@ class Location:
 
     def suffixed(self, suffix: str) -> "Location":
         """The file beside it whose name is longer."""
-        base, query, options = self.text.partition("?") if self.uri else (self.text, "", "")
-        return Location(f"{base.rstrip('/')}{suffix}{query}{options}")
+        base, options = split_options(self.text) if self.uri else (self.text, "")
+        return Location(f"{base.rstrip('/')}{suffix}{options}")
 
     def __str__(self) -> str:
         """As messages give it."""

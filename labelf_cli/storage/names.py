@@ -57,6 +57,23 @@ class InputName(str):
         """The same wherever it is used."""
         return self if self.uri else type(self)(str(Path(self).absolute()), None, self.partitions)
 
+    @property
+    def identity(self) -> str:
+        """What all names of it have in common."""
+        return str(Path(self).resolve()) if self.uri is None else self.uri.identity
+
+    def suffixed(self, suffix: str) -> "InputName":
+        """What stands beside it under a longer name."""
+        if self.uri is None:
+            return InputName(f"{self}{suffix}")
+        return InputName.at(self.uri.suffixed(suffix))
+
+    def named(self, file: str) -> "InputName":
+        """What is named from it: a file in its folder, or one by its path where it stands."""
+        if self.uri is None:
+            return InputName(str(Path(self).parent / file))
+        return InputName.at(self.uri.named(file))
+
 
 def partitions(folders: Iterable[str]) -> Partitions:
     """What folders say, in their order; those that are no ``key=value`` say nothing."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.fs
@@ -18,6 +18,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _REQUESTS = 16
+_READ_BYTES = 4 << 20
 
 
 def concurrently(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -60,6 +61,26 @@ def open_object(uri: Uri) -> pa.NativeFile:
         return uri.filesystem.open_input_file(uri.path)
     except (OSError, pa.ArrowException) as error:
         raise told(error, uri) from None
+
+
+@contextmanager
+def read_through(name: InputName) -> Iterator[IO[bytes]]:
+    """A file or an object to be read in the block from its beginning to its end, as it is.
+
+    Raises:
+        OSError: it can't be read; ``strerror`` says why.
+    """
+    if name.uri is None:
+        with Path(name).open("rb") as file:
+            yield file
+        return
+    try:
+        with name.uri.filesystem.open_input_stream(
+            name.uri.path, compression=None, buffer_size=_READ_BYTES
+        ) as stream:
+            yield cast(IO[bytes], stream)
+    except (OSError, pa.ArrowException) as error:
+        raise told(error, name.uri) from None
 
 
 @contextmanager

@@ -20,8 +20,12 @@ from labelf_cli.errors import UsageError
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 """What ``pyarrow.fs.FileSystem.from_uri`` takes, but for ``file``, which is the local disk."""
 
-_URI = re.compile(r"([a-z][a-z0-9+.-]+)://([^/?]*)/*([^?]*)(?:\?(.*))?", re.DOTALL)
+_URI = re.compile(r"([a-z][a-z0-9+.-]+)://([^/?]*)/*(.*?)(?:\?([\w.-]+=.*))?", re.DOTALL)
+"""Scheme, authority, path and options; a question mark without ``name=`` is one of the path."""
+
 _AZURE = ("abfs", "abfss")
+_SAME = {"gcs": "gs", "abfss": "abfs"}
+"""Schemes that name the same store as another."""
 
 
 class StoreError(OSError):
@@ -52,6 +56,14 @@ def local(text: str) -> str:
     if not text.startswith("file://"):
         return text
     return url2pathname(urlsplit(text.replace("?", "%3F")).path)
+
+
+def split_options(text: str) -> tuple[str, str]:
+    """What a URI names, and the options of the store with their question mark; a path has none."""
+    found = _URI.fullmatch(text)
+    if found is None or found[4] is None:
+        return text, ""
+    return text[: found.start(4) - 1], text[found.start(4) - 1 :]
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,15 @@ class Uri:
         shown = f"{container}@{host}" if container else host
         return f"{self.scheme}://{shown}/{self.key}"
 
+    @property
+    def identity(self) -> str:
+        """What all URIs of this place have in common, however it is opened."""
+        return str(replace(self, scheme=_SAME.get(self.scheme, self.scheme)))
+
+    def is_opened_as(self, other: "Uri") -> bool:
+        """Whether both are in the same store, with the same user and options."""
+        return replace(self, key="") == replace(other, key="")
+
     def at(self, path: str) -> Self:
         """The place of a path in the same file system."""
         base = self._opened()[1].rstrip("/")
@@ -103,6 +124,10 @@ class Uri:
     def suffixed(self, suffix: str) -> Self:
         """The place whose name is longer."""
         return replace(self, key=f"{self.key}{suffix}")
+
+    def named(self, file: str) -> Self:
+        """What is named from it: a file in its folder, or one by its path from the store's root."""
+        return replace(self, key=str(PurePosixPath("/", self.key).parent / file).strip("/"))
 
     @property
     def filesystem(self) -> pa.fs.FileSystem:

@@ -266,9 +266,9 @@ def test_what_could_not_be_joined_is_refused(config: Config, tmp_path: Path) -> 
     one = replace(asked(config, source, tmp_path / "s1.csv"), shard=Shard(1, 2))
     with pytest.raises(UsageError, match="every shard reads the input"):
         run(replace(one, inputs=("-",)), ignore)
-    with pytest.raises(UsageError, match="no file on this disk to put its manifest"):
+    with pytest.raises(UsageError, match="no file to put its manifest beside"):
         run(replace(one, output=None, rejects=tmp_path / "r.jsonl"), ignore)
-    with pytest.raises(UsageError, match="no file on this disk to put its manifest"):
+    with pytest.raises(UsageError, match="no file to put its manifest beside"):
         run(replace(one, output=Location(f"{tmp_path}/out/")), ignore)
     for text in ("0/2", "3/2", "1", "a/b", "1/2/3"):
         with pytest.raises(UsageError, match=f"'{text}' is no shard"):
