@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from labelf_cli.joining import Outputs, Turn, outputs_of, rejects_of
 from labelf_cli.journal import difference
 from labelf_cli.manifest import MANIFEST_SUFFIX, Digest, Manifest
 from labelf_cli.shard import Shard
-from labelf_cli.sinks.files import open_place, remove_output
+from labelf_cli.sinks.files import Output, open_place, remove_output
 from labelf_cli.sources.files import expand
 from labelf_cli.sources.rejects import REJECTS_SUFFIX
 from labelf_cli.storage.location import Location
@@ -99,7 +99,7 @@ def merge(settings: MergeSettings) -> Summary:
     _require_output(settings, shards)
     _require_unchanged(shards)
     rejects = _rejects(settings, shards)
-    _join([*rejects, _table(settings, shards)])
+    _join([_table(settings, shards), *rejects])
     if not rejects and shards[0].its.rejected:
         _remove_rejects(settings)
     return sum((shard.its.summary for shard in shards), Summary())
@@ -225,18 +225,26 @@ def _rejects(settings: MergeSettings, shards: Sequence[_Finished]) -> list[_Join
 
 
 def _join(joints: Sequence[_Joint]) -> None:
-    """Write all files, then let them be seen, the last of them last."""
+    """Write all files, then let them be seen, the first of them last."""
     with ExitStack() as opened:
-        outputs = []
-        for place, option, *_ in joints:
-            outputs.append(open_place(place, place.open(option), option))
-            opened.callback(outputs[-1].discard)
-        for joint, output in zip(joints, outputs, strict=True):
+        outputs = [(joint, opened.enter_context(_opened(joint))) for joint in joints]
+        for joint, output in outputs:
             with write_errors(joint.place):
                 joint.outputs.join(joint.turns, output.stream)
-        for joint, output in zip(joints, outputs, strict=True):
+        for joint, output in reversed(outputs):
             with write_errors(joint.place):
                 output.publish()
+
+
+@contextmanager
+def _opened(joint: _Joint) -> Iterator[Output]:
+    """Where a file is written to, which is discarded in the end if it is not published."""
+    with write_errors(joint.place):
+        output = open_place(joint.place, joint.place.open(joint.option), joint.option)
+        try:
+            yield output
+        finally:
+            output.discard()
 
 
 def _remove_rejects(settings: MergeSettings) -> None:

@@ -40,7 +40,7 @@ class FileOutput(Output):
         Raises:
             OSError: its folder is absent or can't be written to.
         """
-        self._path, self._disk = path, disk
+        self._path, self._disk, self._is_published = path, disk, False
         beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._draft = beside if draft_in is None else draft_in / f"{path.name}.tmp"
         self._file = disk.create(self._draft)
@@ -55,9 +55,12 @@ class FileOutput(Output):
         self._file.close()
         self._disk.sync(self._draft)
         self._disk.publish(self._draft, self._path)
+        self._is_published = True
 
     def discard(self) -> None:
         """Remove the draft."""
+        if self._is_published:
+            return
         with suppress(OSError, ValueError):  # it may be closed, or its disk be full
             self.stream.close()
         self._file.close()

@@ -177,7 +177,11 @@ class ByteInput:
             return bytes(stream.read(_BLOCK_BYTES))
         except OSError as error:
             why = self._why(error)
-            raise BadRowError(f"can't be read further ({why})", where=self.name) from None
+            raise BadRowError(
+                f"can't be read further ({why})",
+                where=self.name,
+                todo="Mend that and run the same command again",
+            ) from None
 
     def _why(self, error: OSError) -> str:
         return str(error) if self._uri is None else str(told(error, self._uri).strerror)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.errors import UsageError
-from labelf_cli.storage.uri import StoreError, Uri, is_uri, local, told
+from labelf_cli.storage.uri import StoreError, Uri, is_uri, local, split_options, told
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from labelf_cli.storage.uri import StoreError, Uri, is_uri, local, told
         ("s3://me:pw@b/k?region=eu&scheme=http", "s3://b/k", "s3", "b/k"),
         ("s3://b/a b%2Fc=ö*.csv?region=eu", "s3://b/a b/c=ö*.csv", "s3", "b/a b/c=ö*.csv"),
         ("s3://b/?region=eu", "s3://b/", "s3", "b"),
+        ("s3://b/??/s?.csv?region=eu", "s3://b/??/s?.csv", "s3", "b/??/s?.csv"),
         ("gs://anonymous@b/k/", "gs://b/k", "gcs", "b/k"),
         (
             "abfs://box@acme.dfs.core.windows.net/k",
@@ -34,6 +35,20 @@ def test_a_uri_names_a_path_in_a_store(text: str, shown: str, kind: str, path: s
     uri = Uri.parse(text)
     assert (str(uri), uri.filesystem.type_name, uri.path) == (shown, kind, path)
     assert uri.at(path) == uri
+
+
+def test_a_question_mark_without_a_name_and_a_value_is_one_of_the_path() -> None:
+    uri = Uri.parse("s3://b/s?.csv")
+    assert (uri.key, uri.query) == ("s?.csv", "")
+    assert split_options("s3://b/s?/?scheme=http") == ("s3://b/s?/", "?scheme=http")
+    assert split_options("a?b=c") == ("a?b=c", "")
+
+
+def test_uris_of_one_place_have_one_identity() -> None:
+    same = ("gs://b/k", "gcs://me:pw@b/k?scheme=http")
+    assert {Uri.parse(text).identity for text in same} == {"gs://b/k"}
+    opened, *others = map(Uri.parse, ("s3://b/k", "s3://b/l", "s3://c/k", "s3://b/k?scheme=http"))
+    assert [opened.is_opened_as(other) for other in others] == [True, False, False]
 
 
 def test_a_store_without_its_library_is_told_in_a_line() -> None:
