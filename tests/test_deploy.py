@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
+from s3_server import S3Server
 
 DEPLOY = ROOT / "deploy"
 JOBS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in DEPLOY.glob("*.yaml")}
@@ -40,7 +41,12 @@ def container(name: str) -> dict[str, Any]:
 def run_container(name: str, place: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command of a job's container, with two folders in the place of its volumes."""
     its = container(name)
-    command = [*its.get("command", ["labelf"]), *its["args"]]
+    return run_command([*its.get("command", ["labelf"]), *its["args"]], its, place, env)
+
+
+def run_command(
+    command: list[str], its: dict[str, Any], place: Path, env: dict[str, str]
+) -> subprocess.CompletedProcess[bytes]:
     moved = [
         re.sub(r"/(models|data)(?=/)", lambda at: str(place / at[1]), part) for part in command
     ]
@@ -104,6 +110,33 @@ def test_the_jobs_do_as_they_say(place: Path) -> None:
     output.unlink()
     assert run_container("job", place).returncode == 0
     assert output.read_bytes() == merged
+
+
+@pytest.mark.recipes
+def test_the_job_of_a_bucket_does_as_the_page_says(place: Path, s3: S3Server) -> None:
+    page = (ROOT / "docs" / "shards.md").read_text("utf-8")
+    (block,) = re.findall(r"```yaml\n(containers:.*?)```", page, re.DOTALL)
+    pod = yaml.safe_load(block)
+    merged = ["merge", "s3://labelled/s*.parquet", "--output=s3://labelled/whole.parquet"]
+    assert all(f"`{part}`" in page for part in merged)
+    assert list(unknown(pod, "V1PodSpec", "pod")) == []
+    (its,) = pod["containers"]
+    assert {mount["name"] for mount in its["volumeMounts"]} == {
+        one["name"] for one in pod["volumes"]
+    }
+    scratch = {"TMPDIR": str(place), "XDG_CACHE_HOME": str(place)}
+    for name in ("calls", "labelled"):
+        s3.filesystem.create_dir(name)
+    s3.put("calls/calls.csv", (place / "data" / "calls.csv").read_bytes())
+    for index in range(8):
+        env = {**s3.env, **scratch, "JOB_COMPLETION_INDEX": str(index)}
+        done = run_command(["/bin/sh", "-c", *its["args"]], its, place, env)
+        assert done.returncode == 0, done.stderr
+    done = run_command(["labelf", *merged], {}, place, {**s3.env, **scratch})
+    assert done.returncode == 0, done.stderr
+    assert run_container("job", place).returncode == 0
+    whole = (place / "data" / "labelled.parquet").read_bytes()
+    assert s3.get("labelled/whole.parquet") == whole
 
 
 def unknown(value: Any, kind: str, where: str) -> Iterator[str]:  # noqa: ANN401
