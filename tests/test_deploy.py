@@ -24,6 +24,9 @@ from s3_server import S3Server
 DEPLOY = ROOT / "deploy"
 JOBS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in DEPLOY.glob("*.yaml")}
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+SHARDS = (ROOT / "docs" / "shards.md").read_text("utf-8")
+(_BLOCK,) = re.findall(r"```yaml\n(containers:.*?)```", SHARDS, re.DOTALL)
+IN_A_BUCKET: dict[str, Any] = yaml.safe_load(_BLOCK)
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -114,16 +117,11 @@ def test_the_jobs_do_as_they_say(place: Path) -> None:
 
 @pytest.mark.recipes
 def test_the_job_of_a_bucket_does_as_the_page_says(place: Path, s3: S3Server) -> None:
-    page = (ROOT / "docs" / "shards.md").read_text("utf-8")
-    (block,) = re.findall(r"```yaml\n(containers:.*?)```", page, re.DOTALL)
-    pod = yaml.safe_load(block)
     merged = ["merge", "s3://labelled/s*.parquet", "--output=s3://labelled/whole.parquet"]
-    assert all(f"`{part}`" in page for part in merged)
-    assert list(unknown(pod, "V1PodSpec", "pod")) == []
-    (its,) = pod["containers"]
-    assert {mount["name"] for mount in its["volumeMounts"]} == {
-        one["name"] for one in pod["volumes"]
-    }
+    assert all(f"`{part}`" in SHARDS for part in merged)
+    (its,) = IN_A_BUCKET["containers"]
+    volumes = {volume["name"] for volume in IN_A_BUCKET["volumes"]}
+    assert {mount["name"] for mount in its["volumeMounts"]} == volumes
     scratch = {"TMPDIR": str(place), "XDG_CACHE_HOME": str(place)}
     for name in ("calls", "labelled"):
         s3.filesystem.create_dir(name)
@@ -168,6 +166,7 @@ def test_kubernetes_knows_all_that_a_job_says(name: str) -> None:
     if find_spec("kubernetes") is None:
         pytest.skip("kubernetes is not installed")
     assert list(unknown(JOBS[name], "V1Job", name)) == []
+    assert list(unknown(IN_A_BUCKET, "V1PodSpec", "pod")) == []
 
 
 @pytest.mark.recipes
