@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labelf_cli import errors
-from labelf_cli.errors import LabelfError, did_you_mean
+from labelf_cli.errors import LabelfError, OutputError, WriteError, did_you_mean, write_errors
 
 Node = tuple[str, str, int]
 """Name, parent's name and exit code of an error."""
@@ -56,3 +56,15 @@ def test_a_message_says_where_what_and_what_to_do(where: object, todo: str, mess
 )
 def test_a_wrong_name_gets_the_nearest_valid_one_or_all(wrong: str, hint: str) -> None:
     assert did_you_mean(wrong, ["label", "threshold", "path"]) == hint
+
+
+def test_what_can_not_be_written_is_named() -> None:
+    with pytest.raises(WriteError) as caught, write_errors(Path("out.csv")):
+        raise OSError(28, "No space left on device")
+    assert str(caught.value) == (
+        "out.csv: can't be written (No space left on device). "
+        "Mend that and run the same command again"
+    )
+    for passes in (BrokenPipeError(), OutputError("a folder")):
+        with pytest.raises(type(passes)), write_errors("stdout"):
+            raise passes

@@ -91,7 +91,8 @@ def merge(settings: MergeSettings) -> Summary:
     Raises:
         InputError: one is missing, there twice, of another run, or not as it was written.
         OutputError: the output can't be written to.
-        WriteError: it can't be written to its end.
+        BadRowError: a shard can't be read to its end.
+        WriteError: the output can't be written to its end.
     """
     shards = [_Finished(name, Manifest.read(name)) for name in _names(settings.shards)]
     _require_one_run(shards)
