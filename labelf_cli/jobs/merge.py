@@ -18,7 +18,7 @@ from labelf_cli.sources.files import expand
 from labelf_cli.sources.rejects import REJECTS_SUFFIX
 from labelf_cli.storage.location import Location
 from labelf_cli.storage.names import InputName
-from labelf_cli.storage.reading import read_through
+from labelf_cli.storage.reading import concurrently, read_through
 from labelf_cli.summary import Summary
 
 _AGAIN = "Run the command that makes it again"
@@ -94,7 +94,9 @@ def merge(settings: MergeSettings) -> Summary:
         BadRowError: a shard can't be read to its end.
         WriteError: the output can't be written to its end.
     """
-    shards = [_Finished(name, Manifest.read(name)) for name in _names(settings.shards)]
+    names = _names(settings.shards)
+    found = concurrently(Manifest.read, names)
+    shards = [_Finished(name, its) for name, its in zip(names, found, strict=True)]
     _require_one_run(shards)
     _require_all(shards)
     _require_output(settings, shards)
@@ -169,13 +171,13 @@ def _require_output(settings: MergeSettings, shards: Sequence[_Finished]) -> Non
 
 def _require_unchanged(shards: Sequence[_Finished]) -> None:
     """Refuse files that are not as they were written."""
+    written = {shard.name: shard.its.output for shard in shards}
     for shard in shards:
-        files = {shard.name: shard.its.output}
         if shard.rejects and shard.its.rejected:
-            files[shard.rejects] = shard.its.rejected.digest
-        for name, digest in files.items():
-            if _digest(name) != digest:
-                raise InputError("it has changed since it was written", where=name, todo=_AGAIN)
+            written[shard.rejects] = shard.its.rejected.digest
+    for name, digest in zip(written, concurrently(_digest, written), strict=True):
+        if digest != written[name]:
+            raise InputError("it has changed since it was written", where=name, todo=_AGAIN)
 
 
 def _digest(name: InputName) -> Digest:
