@@ -18,7 +18,7 @@ from labelf_cli.formats import Format
 from labelf_cli.journal import Entry, Fingerprint, Journal
 from labelf_cli.labeller import Labeller
 from labelf_cli.run_settings import RunSettings
-from labelf_cli.sinks.files import FileOutput, open_output
+from labelf_cli.sinks.files import open_place, remove_output, written_whole
 from labelf_cli.sinks.parquet_folder import ParquetFolder, Written
 from labelf_cli.sources.interface import ReadOptions
 from labelf_cli.sources.table import Inputs, input_format
@@ -98,22 +98,14 @@ class ItemRun:
             files: how many inputs there are.
             rejected: how many bad rows they have.
         """
-        disk = place.open()
+        disk = place.open("--rejects")
         if not rejected:
-            disk.remove(place.path)
+            remove_output(place, disk)
             return
-        output = (
-            open_output(place.local, "--rejects")
-            if place.uri is None
-            else FileOutput(place.path, disk)
-        )
-        try:
+        with written_whole(open_place(place, disk, "--rejects")) as write:
             for file in range(files):
                 with self._disk.open(self._files.rejects(file)) as part:
-                    output.stream.write(part.read())
-            output.publish()
-        finally:
-            output.discard()
+                    write(part.read())
 
     def finish(self, plan: Plan, entries: dict[int, Entry], summary: Summary) -> None:
         """Write the manifest, and throw away what it was made of.

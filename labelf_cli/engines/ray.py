@@ -18,14 +18,13 @@ from labelf_cli.engines.item_run import ItemRun, prepared
 from labelf_cli.engines.item_worker import ItemWorker
 from labelf_cli.engines.items import Item, ItemSettings
 from labelf_cli.engines.plan import Found, Plan, look_through
-from labelf_cli.errors import LabelfError, RunError, UsageError, WriteError, extra
+from labelf_cli.errors import LabelfError, RunError, UsageError, extra, write_errors
 from labelf_cli.formats import Format, format_of
 from labelf_cli.journal import Entry
 from labelf_cli.run import Progress
 from labelf_cli.run_settings import RunSettings
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.rejects import BadRowPolicy
-from labelf_cli.storage.location import Location
 from labelf_cli.summary import Summary
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class RayEngine:
         items, decides = prepared(settings)
         place = items.files.place
         with (
-            _named_errors(place),
+            write_errors(place),
             closing(ItemRun(items, decides, restart=settings.restart)) as output,
             _cluster(self.address),
         ):
@@ -108,17 +107,7 @@ def _require_able(settings: RunSettings) -> None:
         raise UsageError("it writes Parquet", where="--output-format", todo="Leave it out")
 
 
-@contextmanager
-def _named_errors(place: Location) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(
-            f"can't be written ({error.strerror or error})",
-            where=place,
-            todo="Mend that and run the same command again",
-        ) from error
-
+_CHECK_ADDRESS = "Check the address, and set RAY_AUTH_MODE=token if the cluster asks for a token"
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
 """Ray sends no statistics, and says only what went wrong."""
@@ -140,7 +129,7 @@ def _cluster(address: str | None) -> Iterator[None]:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
-            f"no cluster answers ({error})", where="--ray-address", todo="Check the address"
+            f"no cluster answers ({error})", where="--ray-address", todo=_CHECK_ADDRESS
         ) from None
     try:
         yield

@@ -2,22 +2,23 @@
 
 On this machine a lock of the operating system tells whether another run is at work on the same
 output. For other machines an object says who holds it, and is written again every
-``BEAT_SECONDS``: one that is older than ``STALE_SECONDS`` is of a run that has died. Between two
+``BEAT_SECONDS``: one that is not for ``STALE_SECONDS`` is of a run that has died. Between two
 machines that begin in the same second, and after one that was stopped for longer and goes on, two
 runs can be at work at once.
 """
 
 import json
+import logging
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from labelf_cli.locks import Lock
 from labelf_cli.storage.interface import HeldError, Lease
@@ -25,6 +26,9 @@ from labelf_cli.storage.local import LOCK
 
 BEAT_SECONDS = 30.0
 STALE_SECONDS = 180.0
+_LOOK_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 _HOLDER = "holder"
 
@@ -38,32 +42,47 @@ def local_folder(key: str) -> Path:
     return Path(base) / "labelf" / "runs" / key
 
 
+class LockObject(ABC):
+    """The object that says who holds a work folder."""
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """What it says.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+
+    @abstractmethod
+    def write(self, content: bytes) -> None:
+        """Let it say something else."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Let it say nothing."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+
 class ObjectLease(Lease):
     """A lock of the operating system for this machine, an object for others."""
 
-    def __init__(
-        self, lock: Lock, token: str, put: Callable[[bytes], None], remove: Callable[[], None]
-    ) -> None:
-        self._lock, self._token = lock, token
-        self._put, self._remove = put, remove
+    def __init__(self, lock: Lock, token: str, its: LockObject) -> None:
+        self._lock, self._token, self._object = lock, token, its
         self._stopped = threading.Event()
         self._beat = threading.Thread(target=self._go_on, name="labelf-lease", daemon=True)
 
     @classmethod
-    def acquire(
-        cls,
-        folder: Path,
-        read: Callable[[], bytes],
-        put: Callable[[bytes], None],
-        remove: Callable[[], None],
-    ) -> Self:
+    def acquire(cls, folder: Path, its: LockObject) -> Self:
         """Hold it, taking it over from a run that has died.
+
+        If that was on another machine, this takes until it is sure.
 
         Args:
             folder: of this machine, made if it is not there.
-            read: the object, as bytes.
-            put: writes it.
-            remove: removes it.
+            its: says who holds it.
 
         Raises:
             HeldError: another run holds it.
@@ -74,9 +93,10 @@ class ObjectLease(Lease):
         if lock is None:
             raise HeldError(f"pid {Lock.holder(folder / LOCK)}")
         try:
-            _refuse_others(folder, read)
-            lease = cls(lock, _own_token(folder), put, remove)
-            put(lease._content())
+            token = _own_token(folder)
+            _outwait(its, token)
+            lease = cls(lock, token, its)
+            its.write(lease._content())
         except BaseException:
             lock.release()
             raise
@@ -95,7 +115,7 @@ class ObjectLease(Lease):
     def _go_on(self) -> None:
         while not self._stopped.wait(BEAT_SECONDS):
             with suppress(OSError):  # the run finds out by itself
-                self._put(self._content())
+                self._object.write(self._content())
 
     def stop(self) -> None:
         """Write it no more."""
@@ -106,7 +126,7 @@ class ObjectLease(Lease):
         """See ``Lease.release``; an object that can't be removed is known to be of a dead run."""
         self.stop()
         with suppress(OSError):
-            self._remove()
+            self._object.remove()
         self._lock.release()
 
 
@@ -122,15 +142,43 @@ def _own_token(folder: Path) -> str:
     return token
 
 
-def _refuse_others(folder: Path, read: Callable[[], bytes]) -> None:
-    """Refuse what a run of another machine holds, as far as can be told."""
-    try:
-        holder = json.loads(read())
-        token, since = str(holder["token"]), float(holder["time"])
-    except (FileNotFoundError, ValueError, LookupError, TypeError):
-        return
-    if token == _own_token(folder):
-        return  # one of this machine, whose lock would tell if it were alive
-    if abs(time.time() - since) < STALE_SECONDS:
-        seen = datetime.fromtimestamp(since, UTC).strftime("%H:%M:%S UTC")
-        raise HeldError(f"pid {holder.get('pid')} on {holder.get('host')}, last seen {seen}")
+class _Holder(NamedTuple):
+    """A run, as the object tells."""
+
+    token: str
+    time: float
+    who: str
+
+    @classmethod
+    def read(cls, its: LockObject) -> Self | None:
+        """What can't be read is nobody's."""
+        try:
+            found = json.loads(its.read())
+            token, since = str(found["token"]), float(found["time"])
+            seen = datetime.fromtimestamp(since, UTC).strftime("%H:%M:%S UTC")
+        except (FileNotFoundError, ValueError, LookupError, TypeError, OverflowError):
+            return None
+        who = f"pid {found.get('pid')} on {found.get('host')}, last seen {seen}"
+        return cls(token, since, who)
+
+
+def _outwait(its: LockObject, own: str) -> None:
+    """Find out whether a run of another machine is alive: it is, if the object changes.
+
+    Of this machine's, whose token is ``own``, the other lock tells.
+
+    Raises:
+        HeldError: it is.
+    """
+    first = holder = _Holder.read(its)
+    waited = 0.0
+    while holder is not None and holder.token != own:
+        if holder != first:
+            raise HeldError(holder.who)
+        if waited >= STALE_SECONDS or abs(time.time() - holder.time) >= STALE_SECONDS:
+            return
+        if not waited:
+            _log.warning("waiting to see whether another run is still at work (%s)", holder.who)
+        its.wait(_LOOK_SECONDS)
+        waited += _LOOK_SECONDS
+        holder = _Holder.read(its)

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from labelf_cli.storage.interface import Lease, R, Storage, T
-from labelf_cli.storage.leases import ObjectLease, local_folder
+from labelf_cli.storage.leases import LockObject, ObjectLease, local_folder
 from labelf_cli.storage.local import ANSWERS, LOCK
 from labelf_cli.storage.reading import concurrently
 from labelf_cli.storage.uri import StoreError, Uri, told
@@ -115,18 +115,8 @@ class ObjectStore(Storage):
 
     def lock(self, folder: PurePath) -> Lease:
         """See ``Storage.lock``; as good as can be, see ``ObjectLease``."""
-
-        def read() -> bytes:
-            with self.open(folder / LOCK) as file:
-                return file.read()
-
         local = self._local(folder)
-        self._lease = ObjectLease.acquire(
-            local,
-            read,
-            lambda content: self._put(folder / LOCK, [content]),
-            lambda: self.remove(folder / LOCK),
-        )
+        self._lease = ObjectLease.acquire(local, _StoredLock(self, folder / LOCK))
         self._drafts_in = local
         for draft in local.glob(f"{_DRAFT}*"):  # of a run that was killed
             draft.unlink(missing_ok=True)
@@ -211,3 +201,20 @@ def _blocks(draft: Path) -> Iterator[pa.Buffer]:
     with pa.memory_map(str(draft)) as file:
         while (block := file.read_buffer(_BLOCK_BYTES)).size:
             yield block
+
+
+class _StoredLock(LockObject):
+    """An object of a store."""
+
+    def __init__(self, store: ObjectStore, path: PurePath) -> None:
+        self._store, self._path = store, path
+
+    def read(self) -> bytes:
+        with self._store.open(self._path) as file:
+            return file.read()
+
+    def write(self, content: bytes) -> None:
+        self._store._put(self._path, [content])
+
+    def remove(self) -> None:
+        self._store.remove(self._path)
