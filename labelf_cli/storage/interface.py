@@ -48,6 +48,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def size(self, path: PurePath) -> int | None:
+        """Bytes of a file; None if it is not there."""
+
+    @abstractmethod
     def sync(self, path: PurePath) -> None:
         """Make durable what was written to a draft that is closed."""
 

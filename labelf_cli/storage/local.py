@@ -31,6 +31,13 @@ class Disk(Storage):
         """See ``Storage.open``."""
         return Path(path).open("rb")
 
+    def size(self, path: PurePath) -> int | None:
+        """See ``Storage.size``."""
+        try:
+            return Path(path).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def sync(self, path: PurePath) -> None:
         """See ``Storage.sync``."""
         with Path(path).open("rb+") as file:

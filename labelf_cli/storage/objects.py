@@ -81,6 +81,12 @@ class ObjectStore(Storage):
             )
         return cast(IO[bytes], stream)
 
+    def size(self, path: PurePath) -> int | None:
+        """See ``Storage.size``."""
+        with self._told():
+            size: int | None = self._filesystem.get_file_info(str(path)).size
+        return size
+
     def sync(self, path: PurePath) -> None:
         """See ``Storage.sync``; only what is uploaded is durable."""
 
@@ -177,13 +183,8 @@ class ObjectStore(Storage):
             stream.close()
 
     def _check(self, path: PurePath, size: int) -> None:
-        if (found := self._size(path)) != size:
+        if (found := self.size(path)) != size:
             raise StoreError(5, f"{found} bytes of {size} have arrived at {self.shown(path)}")
-
-    def _size(self, path: PurePath) -> int | None:
-        with self._told():
-            size: int | None = self._filesystem.get_file_info(str(path)).size
-        return size
 
     @contextmanager
     def _told(self) -> Iterator[None]:
