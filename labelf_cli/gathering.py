@@ -7,6 +7,8 @@ may share a call, since a score does not depend on its company.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from threading import Lock
 
 import numpy as np
@@ -19,8 +21,8 @@ from labelf_cli.tokens import join
 
 
 @dataclass(frozen=True, eq=False)
-class SmallCall:
-    """A call of one chunk that leaves room for others.
+class Call:
+    """What one chunk asks a group at once.
 
     Attributes:
         questions: what is asked.
@@ -40,27 +42,32 @@ class Gathering:
         """Of a group, whose texts may share padded calls or not."""
         self._group, self._is_padded = group, batching is Batching.PADDED
         self._worth = group.token_budget / CALLS_PER_BUDGET
-        self._waiting: dict[SmallCall, None] = {}
+        self._waiting: dict[Call, None] = {}
         self._lock = Lock()
 
-    def is_small(self, call: Questions) -> bool:
-        """Whether there is room for as much again."""
-        return self._is_padded and 2 * call.cells <= self._group.token_budget
-
-    def add(self, calls: Sequence[SmallCall]) -> None:
-        """Let calls wait; each is then to be run by somebody."""
+    def runs(self, calls: Sequence[Call]) -> list[Callable[[], None]]:
+        """What each call is to run, once; the small ones wait from now on."""
+        is_small = [self._is_small(call.questions) for call in calls]
         with self._lock:
-            self._waiting.update(dict.fromkeys(calls))
+            self._waiting.update(dict.fromkeys(compress(calls, is_small)))
+        return [
+            partial(self._run, call) if small else call.alone
+            for call, small in zip(calls, is_small, strict=True)
+        ]
 
-    def run(self, call: SmallCall) -> None:
-        """Answer a call, unless somebody has with another one; and those that go with it."""
+    def _is_small(self, questions: Questions) -> bool:
+        """Whether there is room for as much again."""
+        return self._is_padded and 2 * questions.cells <= self._group.token_budget
+
+    def _run(self, call: Call) -> None:
+        """Answer a call, unless it has been with another one; and those that go with it."""
         calls = self._take(call)
         if len(calls) == 1:
             call.alone()
         elif calls:
             self._run_together(calls)
 
-    def _take(self, first: SmallCall) -> list[SmallCall]:
+    def _take(self, first: Call) -> list[Call]:
         """A call and those whose padding costs less than calls of their own, none if it is taken.
 
         Those of the most similar length come first.
@@ -70,7 +77,7 @@ class Gathering:
                 return []
             longest = _longest(first)
             near = sorted(self._waiting, key=lambda call: abs(_longest(call) - longest))
-            taken: list[SmallCall] = []
+            taken: list[Call] = []
             texts = 0
             for call in [first, *(call for call in near if call is not first)]:
                 count, length = len(call.questions.lengths), _longest(call)
@@ -86,7 +93,7 @@ class Gathering:
                 del self._waiting[call]
             return taken
 
-    def _run_together(self, calls: Sequence[SmallCall]) -> None:
+    def _run_together(self, calls: Sequence[Call]) -> None:
         began = time.thread_time()
         ids = join([call.questions.ids.take(call.questions.rows) for call in calls])
         try:
@@ -111,5 +118,5 @@ class Gathering:
             call.answered(Reply(tuple(one[begin:end] for one in reply.logits), spent=spent))
 
 
-def _longest(call: SmallCall) -> int:
+def _longest(call: Call) -> int:
     return int(call.questions.lengths.max())

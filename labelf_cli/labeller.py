@@ -19,11 +19,12 @@ from labelf_cli.config import Config
 from labelf_cli.errors import LabelfError
 from labelf_cli.gathering import Gathering
 from labelf_cli.hierarchy import Hierarchy
+from labelf_cli.kept import KeptAnswers
 from labelf_cli.memo import MEMO_BYTES, Memo
 from labelf_cli.model_keys import OnLong
 from labelf_cli.predictions import Answers
 from labelf_cli.schedule import Workers
-from labelf_cli.work import Kernel, Work
+from labelf_cli.work import Kernel, LoadedGroup, Work
 
 _log = logging.getLogger(__name__)
 
@@ -132,27 +133,25 @@ class Labeller:
     def _use(self, batching: tuple[Because[Batching], ...]) -> Self:
         """Take the groups as loaded."""
         self.batching = batching
-        modes = [one.value for one in batching]
         like = [array for group in self.groups for array in GroupAnswers(group, 0).arrays]
         self._kernel = Kernel(
-            self.groups,
+            tuple(map(self._loaded, range(len(self.groups)))),
             self._members,
             self._hierarchy,
-            self.batching,
             self._workers,
-            self._waiting,
             Memo(like, self._memo_bytes),
-            self._cache,
-            tuple(map(self._cached, range(len(self.groups)))),
-            tuple(Gathering(*its) for its in zip(self.groups, modes, strict=True)),
         )
         return self
 
-    def _cached(self, number: int) -> tuple[int, ...]:
-        """Numbers in the cache of a group's models; none if it keeps none of them."""
+    def _loaded(self, number: int) -> LoadedGroup:
+        group, batching = self.groups[number], self.batching[number].value
+        workers = self._waiting.get(number, self._workers)
+        return LoadedGroup(group, batching, workers, Gathering(group, batching), self._kept(number))
+
+    def _kept(self, number: int) -> KeptAnswers | None:
         if self._cache is None or not (self._keeps_all or number in self._waiting):
-            return ()
-        return tuple(map(self._cache.model, answer_digests(self.groups[number])))
+            return None
+        return KeptAnswers.of(self.groups[number], self._cache)
 
     def part(self, names: Sequence[str], on_long: OnLong | None, memo_bytes: int) -> Self:
         """Some of the models that run here, on the same pool and the same graphs, all loaded.

@@ -75,25 +75,6 @@ def _worth_padding(lengths: Ints, call: float) -> int:
     return most if saved[most] > call else len(lengths)
 
 
-TEXTS_PER_STEP, BYTES_PER_STEP = 256, 256 << 10
-"""What is tokenised in one step: enough steps for all workers, each worth its while, none long."""
-
-
-def tokenising_steps(sizes: Ints) -> Iterator[slice]:
-    """Cut texts into steps of the tokenizer; one ends with the text that reaches its bytes.
-
-    Args:
-        sizes: bytes of each text, [texts] int64.
-    """
-    cumulated = np.cumsum(sizes)
-    start = before = 0
-    while start < len(sizes):
-        reached = int(np.searchsorted(cumulated, before + BYTES_PER_STEP)) + 1
-        stop = min(start + TEXTS_PER_STEP, reached, len(sizes))
-        yield slice(start, stop)
-        start, before = stop, int(cumulated[stop - 1])
-
-
 Answer = TypeVar("Answer")
 Urgency = tuple[int, ...]
 """Steps with the least of these tuples run first."""

@@ -1,12 +1,14 @@
 """The distinct texts of a chunk, and what a tokenizer makes of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelf_cli.tokens import Ints, TokenIds, join
+from labelf_cli.tokens import Ints, TokenIds, Tokenizer, encode_each, join
 
 # Arrow takes long to make its own scalars of Python's.
 _EMPTY, _NULL = pa.scalar(""), pa.scalar(None, pa.string())
@@ -63,3 +65,51 @@ class Tokenised:
 
 
 NOTHING = Tokenised(np.empty(0, np.int64), TokenIds.of([]), {})
+
+
+class Tokenising:
+    """Texts on their way through a tokenizer, some a step; steps may run at once.
+
+    Attributes:
+        steps: their numbers.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, texts: pa.StringArray, places: Ints) -> None:
+        """Take texts and their places in the chunk, in order, [texts] int64."""
+        self._tokenizer, self._texts, self._places = tokenizer, texts, places
+        self._cuts = list(tokenising_steps(pc.binary_length(texts).to_numpy()))
+        self.steps = range(len(self._cuts))
+        self._done: dict[int, TokenIds] = {}
+        self._failures: dict[int, str] = {}
+        self._lock = Lock()
+
+    def run(self, step: int) -> Tokenised | None:
+        """Encode the texts of a step; gives all texts with the last step that ends."""
+        cut = self._cuts[step]
+        ids, why = encode_each(self._tokenizer, self._texts[cut].to_pylist())
+        with self._lock:
+            self._done[step] = ids
+            self._failures.update((int(self._places[cut][at]), why[at]) for at in why)
+            if len(self._done) < len(self.steps):
+                return None
+        joined = join([self._done[number] for number in self.steps])
+        return Tokenised(self._places, joined, self._failures)
+
+
+TEXTS_PER_STEP, BYTES_PER_STEP = 256, 256 << 10
+"""What is tokenised in one step: enough steps for all workers, each worth its while, none long."""
+
+
+def tokenising_steps(sizes: Ints) -> Iterator[slice]:
+    """Cut texts into steps of the tokenizer; one ends with the text that reaches its bytes.
+
+    Args:
+        sizes: bytes of each text, [texts] int64.
+    """
+    cumulated = np.cumsum(sizes)
+    start = before = 0
+    while start < len(sizes):
+        reached = int(np.searchsorted(cumulated, before + BYTES_PER_STEP)) + 1
+        stop = min(start + TEXTS_PER_STEP, reached, len(sizes))
+        yield slice(start, stop)
+        start, before = stop, int(cumulated[stop - 1])

@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelf_cli.classifiers.interface import Batching
-from labelf_cli.schedule import (
-    BYTES_PER_STEP,
-    CALLS_PER_BUDGET,
-    TEXTS_PER_STEP,
-    Workers,
-    micro_batches,
-    tokenising_steps,
-)
+from labelf_cli.schedule import CALLS_PER_BUDGET, Workers, micro_batches
 
-sizes_ = st.lists(st.integers(0, 40) | st.sampled_from([BYTES_PER_STEP - 1, 10**8]), max_size=600)
 lengths_ = st.lists(st.integers(1, 40), max_size=60)
 budgets = st.integers(1, 120)
 any_batching = st.sampled_from(Batching)
@@ -30,18 +22,6 @@ any_batching = st.sampled_from(Batching)
 def calls_of(lengths: list[int], batching: Batching, budget: int) -> list[list[int]]:
     """The calls, each as positions of its texts."""
     return [call.tolist() for call in micro_batches(np.array(lengths, int), batching, budget)]
-
-
-@given(sizes_)
-def test_every_text_is_tokenised_in_one_step_and_no_step_is_long(sizes: list[int]) -> None:
-    steps = list(tokenising_steps(np.array(sizes, np.int64)))
-    assert [size for step in steps for size in sizes[step]] == sizes
-    for step in steps:
-        assert 0 < len(sizes[step]) <= TEXTS_PER_STEP
-        assert sum(sizes[step][:-1]) < BYTES_PER_STEP
-    for step, following in pairwise(steps):  # nor is one shorter than it must be
-        full = sum(sizes[step]) >= BYTES_PER_STEP or len(sizes[step]) == TEXTS_PER_STEP
-        assert full, following
 
 
 @given(lengths_, any_batching, budgets)
