@@ -23,7 +23,8 @@ from labelf_cli.cores import usable_cores
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import activate
 from labelf_cli.schedule import micro_batches
-from labelf_cli.tokens import Ints, Sequences, sequences
+from labelf_cli.sequences import Sequences, sequences
+from labelf_cli.tokens import Ints
 
 Ask = Callable[[Sequences], Floats | None]
 """One call of a model: logits, or none from an encoder."""

@@ -12,8 +12,9 @@ from labelf_cli.errors import ServiceError
 from labelf_cli.memo import Arrays
 from labelf_cli.model_keys import Pooling
 from labelf_cli.predictions import Floats, Status, Statuses, activate
+from labelf_cli.sequences import windows
 from labelf_cli.spent import Spent
-from labelf_cli.tokens import Ints, TokenIds, windows
+from labelf_cli.tokens import Ints, TokenIds
 
 
 @dataclass(frozen=True)

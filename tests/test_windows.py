@@ -19,7 +19,8 @@ from labelf_cli.config import Config
 from labelf_cli.errors import ConfigError
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Floats, Status
-from labelf_cli.tokens import TokenIds, windows
+from labelf_cli.sequences import windows
+from labelf_cli.tokens import TokenIds
 
 POOLS: dict[str, Callable[[Floats], Floats]] = {
     "mean": lambda scores: scores.astype(np.float64).mean(axis=0),

@@ -12,7 +12,7 @@ from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.errors import ModelError
 from labelf_cli.predictions import Floats
-from labelf_cli.tokens import Sequences
+from labelf_cli.sequences import Sequences
 
 _DTYPES = {
     "tensor(int64)": np.int64,

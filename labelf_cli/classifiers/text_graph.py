@@ -15,7 +15,8 @@ from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.session import Session, Stop
 from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError, ModelError
-from labelf_cli.tokens import Ints, Sequences, Template, TokenIds, Tokenizer, sequences
+from labelf_cli.sequences import Sequences, sequences
+from labelf_cli.tokens import Ints, Template, TokenIds, Tokenizer
 
 _STRIDE = 64
 

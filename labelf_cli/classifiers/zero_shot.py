@@ -20,7 +20,8 @@ from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.model_keys import Activation
 from labelf_cli.predictions import Floats
-from labelf_cli.tokens import Ints, Template, TokenIds, sequences
+from labelf_cli.sequences import sequences
+from labelf_cli.tokens import Ints, Template, TokenIds
 
 
 class ZeroShot(Group):

@@ -12,7 +12,8 @@ from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import processors
 
 from labelf_cli.classifiers.pairs import PairTemplate
-from labelf_cli.tokens import Tokenizer, sequences
+from labelf_cli.sequences import sequences
+from labelf_cli.tokens import Tokenizer
 
 SPECIAL = [("[CLS]", 2), ("[SEP]", 3)]
 PROCESSORS = {

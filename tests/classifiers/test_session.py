@@ -17,7 +17,8 @@ from labelf_cli.classifiers.tuning import Tuning
 from labelf_cli.config import Config
 from labelf_cli.errors import ModelError
 from labelf_cli.graphs.build import build_model
-from labelf_cli.tokens import Sequences, TokenIds
+from labelf_cli.sequences import Sequences
+from labelf_cli.tokens import TokenIds
 
 MakeConfig = Callable[..., Config]
 

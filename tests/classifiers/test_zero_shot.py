@@ -20,7 +20,8 @@ from labelf_cli.config import Config
 from labelf_cli.errors import ConfigError, ModelError
 from labelf_cli.labeller import Labeller
 from labelf_cli.predictions import Answers, Status
-from labelf_cli.tokens import Sequences, TokenIds
+from labelf_cli.sequences import Sequences
+from labelf_cli.tokens import TokenIds
 
 DATA = Path(__file__).parents[1] / "data"
 NLI = ("contradiction", "neutral", "entailment")
