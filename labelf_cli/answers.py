@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from labelf_cli.classifiers.folder import sha256
+from labelf_cli.classifiers.digest import sha256
 from labelf_cli.classifiers.interface import Group, Model, Reply, Service
 from labelf_cli.errors import ServiceError
 from labelf_cli.memo import Arrays

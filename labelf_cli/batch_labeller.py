@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from labelf_cli.chunk import chunks, with_text
 from labelf_cli.classifiers.folder import ModelFolder
+from labelf_cli.classifiers.labels import labels_of
 from labelf_cli.columns import ColumnGroup, Columns
 from labelf_cli.config import Config, ModelConfig, hub_id
 from labelf_cli.config_file import load_config
@@ -114,7 +115,7 @@ def _require_labels(model: ModelConfig) -> None:
         return
     folder = ModelFolder.find(model.path, model.file)
     is_pipeline = model.encoder is None and not folder.tokenizer.exists()  # its graph is read
-    if not is_pipeline and folder.labels(None) is None:
+    if not is_pipeline and labels_of(folder, None) is None:
         raise ConfigError(
             "its labels stand only inside its graph",
             where=f"model '{model.name}'",

@@ -4,15 +4,17 @@ An encoder is an ordinary feature-extraction export, or a folder of sentence-tra
 vectors of the tokens become one is then done here by the rules of its Pooling and Normalize.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
+from labelf_cli.classifiers.digest import sha256
+from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.classifiers.labels import model_of, require_labels
+from labelf_cli.classifiers.pooling import Pooling
 from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.providers import CPU, Providers
 from labelf_cli.classifiers.session import Session
@@ -24,35 +26,6 @@ from labelf_cli.tokens import Ints, TokenIds, Tokenizer
 
 # Of sentence-transformers' and Optimum's exports; the first has the pooling inside the graph.
 _OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
-
-# torch.nn.functional.normalize divides by no less.
-_LEAST_NORM = 1e-12
-
-Pool = Callable[[Floats, Ints], Floats]
-"""Vectors of all tokens [tokens × width] and where each text begins among them → one a text."""
-
-
-def _mean(vectors: Floats, starts: Ints) -> Floats:
-    counts = np.diff(starts, append=len(vectors)).astype(np.float32)
-    return np.asarray(np.add.reduceat(vectors, starts, axis=0) / counts[:, None], np.float32)
-
-
-def _max(vectors: Floats, starts: Ints) -> Floats:
-    return np.asarray(np.maximum.reduceat(vectors, starts, axis=0), np.float32)
-
-
-def _cls(vectors: Floats, starts: Ints) -> Floats:
-    return vectors[starts]
-
-
-_POOLS: dict[str, Pool] = {"mean": _mean, "max": _max, "cls": _cls}
-
-# Names of the older files of sentence-transformers.
-_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-}
 
 
 class Encoder:
@@ -77,26 +50,28 @@ class Encoder:
         """
         folder = ModelFolder.find(path, None)
         self.graph = TextGraph(folder, _OUTPUTS, max_length, tokenizers, providers)
-        self.pooling, self._normalises = _modules(folder)
+        self._pooling = Pooling.of(folder)
 
     @property
     def digest(self) -> str:
         """SHA-256 over everything that decides an embedding."""
-        return sha256((self.graph.digest, self.pooling, self._normalises))
+        return sha256((self.graph.digest, self._pooling.mode, self._pooling.normalises))
 
     @cached_property
     def identity(self) -> str:
         """SHA-256 over its files: a head belongs to one encoder, whatever runs it."""
         folder = self.graph.folder
         tokenizer = folder.tokenizer.read_bytes()
-        return sha256((folder.files_digest, tokenizer, self.pooling, self._normalises))
+        return sha256(
+            (folder.files_digest, tokenizer, self._pooling.mode, self._pooling.normalises)
+        )
 
     @property
     def rule(self) -> str:
         """How the vectors of the tokens become one, in words."""
         if self.graph.session.output == _OUTPUTS[0]:
             return "pooled in the graph"
-        return f"{self.pooling} pooling" + (", unit length" if self._normalises else "")
+        return self._pooling.rule
 
     @cached_property
     def width(self) -> int:
@@ -109,15 +84,7 @@ class Encoder:
         inputs = self.graph.inputs(ids, rows)
         vectors = self.graph.session.run(inputs)
         if vectors.ndim == 3 and vectors.shape[:2] == inputs.attention_mask.shape:
-            is_token = inputs.attention_mask.astype(bool)
-            lengths = is_token.sum(axis=1)
-            if not lengths.all():
-                raise ValueError("a text without tokens has no embedding")
-            # Laid one after the other without padding, so that padding can't move a bit.
-            vectors = _POOLS[self.pooling](vectors[is_token], np.cumsum(lengths) - lengths)
-            if self._normalises:
-                norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
-                vectors = vectors / np.maximum(norms, np.float32(_LEAST_NORM))
+            vectors = self._pooling.pool(vectors, inputs.attention_mask)
         if vectors.ndim != 2 or len(vectors) != len(rows):
             shape = " × ".join(map(str, vectors.shape))
             raise ModelError(
@@ -128,55 +95,6 @@ class Encoder:
         return vectors
 
 
-def _modules(folder: ModelFolder) -> tuple[str, bool]:
-    """The pooling and whether embeddings are brought to unit length, by ``modules.json``.
-
-    Without one, mean pooling and no more: what sentence-transformers does with a plain encoder.
-    """
-    pooling, normalises = "mean", False
-    for kind, path in _listed(folder):
-        if kind == "Pooling":
-            pooling = _pooling(folder, f"{path or '.'}/config.json")
-        elif kind == "Normalize":
-            normalises = True
-        elif kind != "Transformer":
-            raise ModelError(
-                f"labelf does not know the module {kind}",
-                where=folder.path / "modules.json",
-                todo="Export the encoder with it inside the graph, as sentence_embedding",
-            )
-    return pooling, normalises
-
-
-def _listed(folder: ModelFolder) -> list[tuple[str, str]]:
-    """Kind and folder of each module."""
-    try:
-        return [
-            (module["type"].rsplit(".", 1)[-1], str(module.get("path", "")))
-            for module in folder.read_json("modules.json")
-        ]
-    except (AttributeError, KeyError, TypeError):
-        raise ModelError(
-            "not a list of modules with a type each",
-            where=folder.path / "modules.json",
-            todo="Export the encoder again",
-        ) from None
-
-
-def _pooling(folder: ModelFolder, file: str) -> str:
-    config: dict[str, Any] = folder.read_json(file)
-    flags = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
-    modes = config.get("pooling_mode", [_FLAGS.get(flag, flag) for flag in flags] or ["mean"])
-    mode = modes if isinstance(modes, str) else " and ".join(modes)
-    if mode not in _POOLS:
-        raise ModelError(
-            f"labelf does not know the pooling {mode}",
-            where=folder.path / file,
-            todo="Export the encoder with its pooling inside the graph, as sentence_embedding",
-        )
-    return mode
-
-
 class _Head:
     """One classifier over the embeddings: a graph of one input, [texts × width] float32."""
 
@@ -184,7 +102,7 @@ class _Head:
         self.folder = ModelFolder.find(config.path, config.file)
         _ = self.folder.graph_files  # what they refuse comes before all else
         self._encoder = encoder
-        self.model = self.folder.model(config, lambda: self.num_labels)
+        self.model = model_of(self.folder, config, lambda: self.num_labels)
         trained_on = self.folder.config.get(ENCODER_KEY)
         if trained_on is not None and trained_on != encoder.identity:
             raise ModelError(
@@ -265,7 +183,7 @@ class EncoderHeads(Group):
     def load(self) -> Because[Batching]:
         """Create the sessions, check their answers on a probe, and find out how texts may share."""
         for head in self._heads:
-            head.folder.require_labels(head.model, head.num_labels)
+            require_labels(head.folder, head.model, head.num_labels)
         return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:
@@ -295,7 +213,7 @@ class Embedder(Group):
             labels=places,
             label_filter=places[:1],  # nothing is to be ranked
         )
-        self.models = (graph.folder.model(config, lambda: len(places)),)
+        self.models = (model_of(graph.folder, config, lambda: len(places)),)
 
     @property
     def digests(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A model folder as Optimum, transformers.js and ``labelf train`` write it: which file is what."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,30 +10,20 @@ from typing import Any
 import onnxruntime as ort
 from pydantic import ValidationError
 
+from labelf_cli.classifiers.digest import sha256
 from labelf_cli.classifiers.files import read_json, refuse_impostors, require_inside
 from labelf_cli.classifiers.graph_file import graph_files, read_probabilities
-from labelf_cli.classifiers.interface import Because, Model
+from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.max_length import longest, pad_token_id
 from labelf_cli.classifiers.tuning import TUNING, Tuning
-from labelf_cli.config import ModelConfig
 from labelf_cli.errors import ModelError
 from labelf_cli.graphs.pipeline import Pipeline
-from labelf_cli.model_keys import Activation
 from labelf_cli.tokens import Template, Tokenizer
 
 TOKENIZER = "tokenizer.json"
 SETFIT = "config_setfit.json"
-_OF_PROBLEM: dict[str, Activation] = {
-    "regression": "none",
-    "multi_label_classification": "sigmoid",
-}
 ENCODER_KEY = "labelf_encoder"
 """Key of a head's ``config.json``: the identity of the encoder that it was trained on."""
-
-
-def sha256(decides: tuple[object, ...]) -> str:
-    """Hash of plain values, by what Python shows of them."""
-    return hashlib.sha256(repr(decides).encode()).hexdigest()
 
 
 def choose_graph(names: Iterable[str], where: object) -> str:
@@ -140,6 +130,16 @@ class ModelFolder:
         return self._json("tokenizer_config.json")
 
     @cached_property
+    def setfit(self) -> dict[str, Any]:
+        """Content of ``config_setfit.json``; empty where there is none."""
+        return self._json(SETFIT)
+
+    @cached_property
+    def head(self) -> Pipeline:
+        """What the graph says of its head, if SetFit has made it: that may be scikit-learn's."""
+        return read_probabilities(self.onnx) if self.setfit else Pipeline("", ())
+
+    @cached_property
     def tuning(self) -> Tuning:
         """Content of ``labelf.json``; the defaults where there is none.
 
@@ -199,95 +199,10 @@ class ModelFolder:
         decides = (self.files_digest, self.tuning.disabled_optimizers, ort.__version__)
         return sha256(decides)
 
-    def labels(self, given: tuple[str, ...] | None) -> Because[tuple[str, ...]] | None:
-        """The labels in the order of the logits, None where only the graph can tell how many."""
-        if given is not None:
-            return Because(given, "labels in the config")
-        if isinstance(labels := self._json(SETFIT).get("labels"), list):
-            return Because(tuple(map(str, labels)), f"labels of {SETFIT}")
-        if self._head.labels:
-            return Because(self._head.labels, "classes of the graph")
-        by_position = self.config.get("id2label")
-        if not by_position:
-            return None
-        try:
-            labels = tuple(str(by_position[str(i)]) for i in range(len(by_position)))
-        except (KeyError, TypeError):
-            raise ModelError(
-                "id2label does not name the labels from 0 on",
-                where=self.path / "config.json",
-                todo="Give labels in the config",
-            ) from None
-        return Because(labels, "id2label of config.json")
-
-    def activation(self, given: Activation | None, num_labels: int) -> Because[Activation]:
-        """The activation that the export implies.
-
-        The rule is that of transformers' TextClassificationPipeline.postprocess.
-        """
-        if given is not None:
-            return Because(given, "activation in the config")
-        if self._head.output:
-            return Because("none", "the graph gives probabilities")
-        problem = self.config.get("problem_type")
-        if (settled := _OF_PROBLEM.get(str(problem))) is not None:
-            return Because(settled, f"problem_type is {problem}")
-        if num_labels == 1:
-            return self._of_cross_encoder() or Because("sigmoid", "one label")
-        if problem == "single_label_classification":
-            return Because("softmax", "problem_type is single_label_classification")
-        return Because("softmax", "several labels and no problem_type")
-
-    @cached_property
-    def _head(self) -> Pipeline:
-        """What the graph says of its head, if SetFit has made it: that may be scikit-learn's."""
-        is_setfit = bool(self._json(SETFIT))
-        return read_probabilities(self.onnx) if is_setfit else Pipeline("", ())
-
-    def _of_cross_encoder(self) -> Because[Activation] | None:
-        """What sentence-transformers' CrossEncoder keeps of its activation, by both its keys."""
-        its = self.config.get("sentence_transformers")
-        name = its.get("activation_fn") if isinstance(its, dict) else None
-        name = name or self.config.get("sbert_ce_default_activation_function")
-        kinds: dict[str, Activation] = {"Identity": "none", "Sigmoid": "sigmoid"}
-        activation = kinds.get(str(name).rsplit(".", 1)[-1])
-        return None if activation is None else Because(activation, "activation of a CrossEncoder")
-
     def max_length(self, given: int | None) -> Because[int | None]:
         """The longest sequence in tokens: the least of what the files and the config allow."""
         sentence_bert = self._json("sentence_bert_config.json")
         return longest(self.config, self.tokenizer_config, sentence_bert, given)
-
-    def model(self, config: ModelConfig, num_labels: Callable[[], int]) -> Model:
-        """What the files and the config say of one classifier.
-
-        Args:
-            config: of the model.
-            num_labels: tells the number of logits; asked only where no file names the labels.
-
-        Raises:
-            ModelError: a file is broken.
-            ConfigError: the config asks for what the model does not have.
-        """
-        labels = self.labels(config.labels)
-        if labels is None:
-            numbered = tuple(f"LABEL_{i}" for i in range(num_labels()))
-            labels = Because(numbered, "numbered, since config.json has no id2label")
-        return Model.of(config, labels, self.activation(config.activation, len(labels.value)))
-
-    def require_labels(self, model: Model, num_labels: int) -> None:
-        """Refuse labels that are not one for each logit.
-
-        Raises:
-            ModelError: it gives both numbers.
-        """
-        if num_labels != len(model.labels.value):
-            raise ModelError(
-                f"{len(model.labels.value)} labels ({model.labels.rule}), but the graph gives "
-                f"{num_labels} logits",
-                where=self.onnx,
-                todo="Correct labels in the config",
-            )
 
     def template(self, tokenizer: Tokenizer) -> Template:
         """How the export pads and cuts."""

@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.digest import sha256
+from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because
 from labelf_cli.classifiers.max_length import GLICLASS
 from labelf_cli.classifiers.probe import find_batching

@@ -7,6 +7,7 @@ import numpy as np
 
 from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group
+from labelf_cli.classifiers.labels import model_of, require_labels
 from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.text_graph import TextGraph
@@ -52,7 +53,7 @@ class OnnxClassifier(Group):
         self.stride = self.window_stride if first.on_long == "window" else None
         self.num_bytes = self._folder.num_bytes
         self.token_budget = first.token_budget or self._folder.tuning.token_budget
-        self.models = tuple(self._folder.model(c, lambda: self._num_labels) for c in configs)
+        self.models = tuple(model_of(self._folder, c, lambda: self._num_labels) for c in configs)
 
     @property
     def window_stride(self) -> int | None:
@@ -97,7 +98,7 @@ class OnnxClassifier(Group):
     @cached_property
     def _batching(self) -> Because[Batching]:
         for model in self.models:
-            self._folder.require_labels(model, self._num_labels)
+            require_labels(self._folder, model, self._num_labels)
         return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 import tokenizers
 
-from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder, sha256
+from labelf_cli.classifiers.digest import sha256
+from labelf_cli.classifiers.folder import ENCODER_KEY, ModelFolder
 from labelf_cli.classifiers.graph_file import cut_to_first_token
 from labelf_cli.classifiers.interface import Because
 from labelf_cli.classifiers.pairs import PairTemplate

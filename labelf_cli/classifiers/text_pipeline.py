@@ -5,9 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
-from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.digest import sha256
+from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.graph_file import read_pipeline
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.classifiers.labels import labels_of, require_labels
 from labelf_cli.classifiers.probe import find_batching, probing
 from labelf_cli.classifiers.providers import Providers
 from labelf_cli.classifiers.session import Session, Stop
@@ -64,7 +66,7 @@ class TextPipeline(Group):
         )
 
     def _labels(self, config: ModelConfig) -> Because[tuple[str, ...]]:
-        labels = self._folder.labels(config.labels)
+        labels = labels_of(self._folder, config.labels)
         if labels is None and not self._pipeline.labels:
             raise ModelError(
                 "nothing tells its labels",
@@ -105,7 +107,7 @@ class TextPipeline(Group):
         with probing(self._folder.onnx):
             width = self._answer(TokenIds.of([[97]]), np.zeros(1, np.int64)).shape[-1]
         for model in self.models:
-            self._folder.require_labels(model, width)
+            require_labels(self._folder, model, width)
         return find_batching(self)
 
     def logits(self, ids: TokenIds, rows: Ints) -> tuple[Floats, ...]:

@@ -11,8 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from labelf_cli.classifiers.folder import ModelFolder, sha256
+from labelf_cli.classifiers.digest import sha256
+from labelf_cli.classifiers.folder import ModelFolder
 from labelf_cli.classifiers.interface import Batching, Because, Group, Model
+from labelf_cli.classifiers.labels import labels_of
 from labelf_cli.classifiers.pairs import PairTemplate
 from labelf_cli.classifiers.probe import find_batching
 from labelf_cli.classifiers.text_graph import TextGraph
@@ -128,7 +130,7 @@ class _Nli:
         """
         places, rule = folder.config.get("label2id"), "label2id of config.json"
         if not isinstance(places, dict):
-            named = folder.labels(None) or Because((), "no label2id in config.json")
+            named = labels_of(folder, None) or Because((), "no label2id in config.json")
             places, rule = {label: i for i, label in enumerate(named.value)}, named.rule
         found = next((label for label in places if label.lower().startswith("entail")), None)
         if found is None:

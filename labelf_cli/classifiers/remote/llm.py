@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from labelf_cli.classifiers.folder import sha256
+from labelf_cli.classifiers.digest import sha256
 from labelf_cli.classifiers.interface import Because, Model, Reply, Service
 from labelf_cli.classifiers.remote.budget import Meter
 from labelf_cli.classifiers.remote.client import Client
