@@ -54,6 +54,27 @@ def _options() -> ort.SessionOptions:
     return options
 
 
+def _open(
+    path: Path, tuning: Tuning, graph: bytes | None, providers: Providers
+) -> ort.InferenceSession:
+    """Load a graph; see ``Session``."""
+    options = _options()
+    if graph is not None:  # for a file it would forbid the links of the hub's cache
+        options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
+    try:
+        return ort.InferenceSession(
+            path if graph is None else graph,
+            sess_options=options,
+            providers=providers.for_session(),
+            disabled_optimizers=list(tuning.disabled_optimizers),
+            enable_fallback=0,  # to another provider, announced on stdout
+        )
+    except Exception as error:  # onnxruntime's errors have no common base but this
+        raise ModelError(
+            f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
+        ) from None
+
+
 class Stop:
     """Ends the calls of the sessions that share it, for ever.
 
@@ -112,35 +133,15 @@ class Session:
             ModelError: onnxruntime can't load it, or not with all providers, or its output is not
                 of floating-point numbers.
         """
-        options = _options()
-        if graph is not None:  # for a file it would forbid the links of the hub's cache
-            options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
-        try:
-            self._session = ort.InferenceSession(
-                path if graph is None else graph,
-                sess_options=options,
-                providers=providers.for_session(),
-                disabled_optimizers=list(tuning.disabled_optimizers),
-                enable_fallback=0,  # to another provider, announced on stdout
-            )
-        except Exception as error:  # onnxruntime's errors have no common base but this
-            raise ModelError(
-                f"onnxruntime can't load it ({error})", where=path, todo="Export it again"
-            ) from None
         self.path, self._stop = path, stop or Stop()
+        self._session = _open(path, tuning, graph, providers)
         self._require(providers)
         self.is_rewritten = graph is not None
         self._inputs = {i.name: _DTYPES.get(i.type) for i in self._session.get_inputs()}
         declared = {output.name: output for output in self._session.get_outputs()}
         self.output = next((name for name in outputs if name in declared), next(iter(declared)))
         self.declared: list[int | str | None] = declared[self.output].shape
-        if declared[self.output].type not in _FLOATS:
-            raise ModelError(
-                f"its output {self.output} is a {declared[self.output].type}, "
-                "not floating-point numbers",
-                where=path,
-                todo="Export it so that it answers with its logits",
-            )
+        self._require_floats(declared[self.output].type)
 
     def _require(self, providers: Providers) -> None:
         """Refuse a session without a provider that was asked for: onnxruntime leaves it out.
@@ -154,6 +155,19 @@ class Session:
                 f"onnxruntime can't run it with {absent}",
                 where=self.path,
                 todo="Install its driver and libraries, or correct providers in the config",
+            )
+
+    def _require_floats(self, kind: str) -> None:
+        """Refuse an output of another type.
+
+        Raises:
+            ModelError: it names the type.
+        """
+        if kind not in _FLOATS:
+            raise ModelError(
+                f"its output {self.output} is a {kind}, not floating-point numbers",
+                where=self.path,
+                todo="Export it so that it answers with its logits",
             )
 
     @cached_property
