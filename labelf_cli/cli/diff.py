@@ -49,8 +49,7 @@ def diff(
 ) -> None:
     """Compare two outputs, of two runs or of two versions of a model: which labels changed.
 
-    Both are in the wide layout, of whatever format. Memory holds their keys, and the labels and
-    scores of one model at a time.
+    Both are in the wide layout, of whatever format. Memory holds their keys, labels and scores.
 
     Example: labelf diff monday.parquet tuesday.parquet --key id --text-column text
     """

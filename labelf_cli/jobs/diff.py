@@ -1,6 +1,6 @@
 """What changed between two outputs of ``labelf classify``: of two runs, or two models."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -148,34 +148,52 @@ class Diff:
 def diff(settings: DiffSettings) -> Diff:
     """Compare two outputs.
 
-    Keys of both are held in memory, and labels and scores of one model at a time.
+    Each is read once, the second again for the texts. Keys, labels and scores are held in memory.
 
     Raises:
         UsageError: an output can't be used, or their rows can't be matched.
         BadRowError: a row can't be read.
     """
-    text_column = settings.text_column
-    before, after = (
-        Output(name, settings.format, text_column) for name in (settings.before, settings.after)
-    )
+    before, after = outputs = [
+        Output(name, settings.format, settings.text_column)
+        for name in (settings.before, settings.after)
+    ]
     names, in_one = _models(before, after, settings)
-    for output in (before, after):
+    for output in outputs:
         require_keys(output, settings.keys)
-    keys = pa.table({}), pa.table({})
+    columns = [
+        [WideColumns.find(name, one.columns, settings.separator, one.name) for name in names]
+        for one in outputs
+    ]
+    tables = [one.read(settings.keys, its) for one, its in zip(outputs, columns, strict=True)]
+    keys = [table.select(settings.keys) for table in tables]
     if settings.keys:
-        keys = before.read(settings.keys), after.read(settings.keys)
         pairs = by_key((before.name, keys[0]), (after.name, keys[1]))
     else:
-        pairs = by_position(before, after)
-    comparison = _Comparison(before, after, keys[1], pairs, settings)
+        pairs = by_position((before.name, len(tables[0])), (after.name, len(tables[1])))
+    comparison = _Comparison((tables[0], tables[1]), keys[1], pairs, settings.shown)
+    models = tuple(map(comparison.of_model, names, *columns))
     return Diff(
         len(pairs.after),
         len(pairs.only_before),
         len(pairs.only_after),
         tuple(cells(keys[0], pairs.only_before[: settings.shown])),
         tuple(cells(keys[1], pairs.only_after[: settings.shown])),
-        tuple(comparison.of_model(name) for name in names),
+        models if settings.text_column is None else _with_texts(models, after),
         in_one,
+    )
+
+
+def _with_texts(models: tuple[ModelDiff, ...], after: Output) -> tuple[ModelDiff, ...]:
+    """The same, with the texts of the rows that are shown."""
+    shown = {row.row - 1 for one in models for row in (*one.examples, *one.largest)}
+    texts = after.texts(np.array(sorted(shown), np.int64))
+
+    def told(rows: tuple[RowMove, ...]) -> tuple[RowMove, ...]:
+        return tuple(replace(row, text=texts[row.row - 1]) for row in rows)
+
+    return tuple(
+        replace(one, examples=told(one.examples), largest=told(one.largest)) for one in models
     )
 
 
@@ -200,38 +218,38 @@ def _models(
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two outputs whose rows are matched."""
+    """Two outputs whose rows are matched.
 
-    before: Output
-    after: Output
+    Attributes:
+        sides: the columns of all models in both.
+        keys: of the second.
+        pairs: which rows belong together.
+        shown: most moves and rows that are listed.
+    """
+
+    sides: tuple[pa.Table, pa.Table]
     keys: pa.Table
     pairs: Pairs
-    settings: DiffSettings
+    shown: int
 
-    def of_model(self, name: str) -> ModelDiff:
+    def of_model(self, name: str, before: WideColumns, after: WideColumns) -> ModelDiff:
         """What became of its answers."""
-        outputs, separator = (self.before, self.after), self.settings.separator
-        first, second = (
-            WideColumns.find(name, one.columns, separator, one.name) for one in outputs
-        )
-        sides = self.before.read(first.all), self.after.read(second.all)
-        its = answers(sides, (first, second), self.pairs)
+        its = answers(self.sides, (before, after), self.pairs)
         changed = np.flatnonzero(its.before != its.after)
         moved = np.abs(its.scores_after - its.scores_before)
         column = np.nan_to_num(moved, nan=-1.0).argmax(axis=1)
         most = np.nan_to_num(moved[np.arange(len(moved)), column], nan=0.0)
         by_change = np.argsort(-most, kind="stable")
-        shown = self.settings.shown
         is_changed = np.isin(by_change, changed)
-        examples = self._rows(its, by_change[is_changed][:shown], column)
-        largest = self._rows(its, by_change[most[by_change] > 0][:shown], column)
+        examples = self._rows(its, by_change[is_changed][: self.shown], column)
+        largest = self._rows(its, by_change[most[by_change] > 0][: self.shown], column)
         return ModelDiff(
             name,
             len(changed),
             len(changed) / max(len(moved), 1),
             float(most.mean(dtype=np.float64)) if len(most) else 0.0,
             float(most.max(initial=0)),
-            tuple(_moves(its, changed, shown)),
+            tuple(_moves(its, changed, self.shown)),
             examples,
             largest,
         )
@@ -239,7 +257,6 @@ class _Comparison:
     def _rows(self, its: Answers, chosen: Ints, column: Ints) -> tuple[RowMove, ...]:
         rows = self.pairs.after[chosen]
         keys = cells(self.keys, rows)
-        texts = {} if self.settings.text_column is None else self.after.texts(np.sort(rows))
         return tuple(
             RowMove(
                 row + 1,
@@ -249,7 +266,6 @@ class _Comparison:
                 its.scored[column[at]],
                 _number(its.scores_before[at, column[at]]),
                 _number(its.scores_after[at, column[at]]),
-                texts.get(row),
             )
             for at, row, key in zip(chosen.tolist(), rows.tolist(), keys, strict=True)
         )

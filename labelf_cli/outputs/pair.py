@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -47,21 +48,24 @@ class Output:
     def _open(self) -> Inputs:
         return Inputs(self._names, self._format, self._options)
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """Some columns of all rows.
+    def read(self, keys: Sequence[str], models: Sequence[WideColumns]) -> pa.Table:
+        """Keys and answers of all rows, the latter in little memory (see ``WideColumns.packed``).
 
         Raises:
             BadRowError: a row can't be read.
+            InputError: a score is no number.
         """
-        source = self._open()
-        batches = [batch.select(columns) for batch in source.batches(FailOnBadRows())]
-        if not batches:
-            return source.schema.empty_table().select(columns)
-        return pa.Table.from_batches(batches)
 
-    def count(self) -> int:
-        """Number of rows."""
-        return sum(batch.num_rows for batch in self._open().batches(FailOnBadRows()))
+        def packed(batch: pa.RecordBatch) -> pa.RecordBatch:
+            columns = {name: batch.column(name) for name in keys}
+            for its in models:
+                columns |= its.packed(batch)
+            return pa.record_batch(columns)
+
+        source = self._open()
+        no_rows = pa.RecordBatch.from_pylist([], source.schema)
+        batches = chain([no_rows], source.batches(FailOnBadRows()))
+        return pa.Table.from_batches(map(packed, batches))
 
     def texts(self, rows: Ints) -> dict[int, str | None]:
         """The text of some rows, by their positions."""
@@ -90,20 +94,23 @@ class Pairs:
     only_after: Ints
 
 
-def by_position(before: Output, after: Output) -> Pairs:
+def by_position(before: tuple[str, int], after: tuple[str, int]) -> Pairs:
     """The n-th row of one and the n-th of the other.
+
+    Args:
+        before: name of an output, and how many rows it has.
+        after: the other one, likewise.
 
     Raises:
         InputError: one has more rows.
     """
-    counts = before.count(), after.count()
-    if counts[0] != counts[1]:
+    if before[1] != after[1]:
         raise InputError(
-            f"{counts[1]:,} rows, but {before.name} has {counts[0]:,}",
-            where=after.name,
+            f"{after[1]:,} rows, but {before[0]} has {before[1]:,}",
+            where=after[0],
             todo="Name a column that tells which belong together with --key",
         )
-    rows, none = np.arange(counts[0]), np.empty(0, np.int64)
+    rows, none = np.arange(before[1]), np.empty(0, np.int64)
     return Pairs(rows, rows, none, none)
 
 
@@ -182,7 +189,7 @@ def answers(
     """Lay the answers of one model side by side.
 
     Args:
-        sides: the model's columns of both outputs.
+        sides: both outputs, with the columns of the model.
         columns: their names.
         pairs: which rows belong together.
     """

@@ -129,6 +129,19 @@ def test_outputs_of_any_format_are_compared(first: str, second: str, tmp_path: P
     assert (model.largest_change, model.mean_change) == pytest.approx((0.6, 0.8 / 3))
 
 
+def test_each_model_has_rows_of_its_own_with_their_texts(tmp_path: Path) -> None:
+    def row(text: str, m: str, n: str) -> Row:
+        return {"text": text, "m.label": m, "m.score": 0.5, "n.label": n, "n.score": 0.5}
+
+    before = write(tmp_path / "a.csv", [row("one", "a", "a"), row("two", "a", "a")])
+    after = write(tmp_path / "b.csv", [row("one", "b", "a"), row("two", "a", "b")])
+    models = compared(before, after, text_column="text").models
+    assert [[(its.row, its.text) for its in one.examples] for one in models] == [
+        [(1, "one")],
+        [(2, "two")],
+    ]
+
+
 def test_without_a_key_the_position_tells(tmp_path: Path) -> None:
     names = write(tmp_path / "a.csv", BEFORE), write(tmp_path / "b.csv", AFTER)
     (model,) = compared(*names).models
