@@ -32,7 +32,7 @@ def bench(
     """
     from rich.console import Console
 
-    from labelf_cli.cli.signals import raise_if_stopped
+    from labelf_cli.cli.console import show_doing
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.jobs import bench as job
@@ -45,13 +45,8 @@ def bench(
         format=input_format,
         seconds=seconds,
     )
-    with Console(stderr=True).status("") as status:
-
-        def progress(what: str) -> None:
-            raise_if_stopped()
-            status.update(f"measuring {what}")
-
-        measured = job.bench(settings, progress)
+    with show_doing() as progress:
+        measured = job.bench(settings, lambda what: progress(f"measuring {what}"))
     _show(measured, settings.threads, Console(highlight=False))
 
 

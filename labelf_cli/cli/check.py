@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
+from labelf_cli.cli.options import (
+    ConfigFile,
+    InputFormat,
+    ModelNames,
+    Separator,
+    TextColumn,
+    Threads,
+)
 from labelf_cli.formats import Layout
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ def check(
     model: ModelNames = None,
     input_format: InputFormat = None,
     layout: Annotated[Layout, typer.Option(help="Of the output that is meant.")] = Layout.WIDE,
-    separator: Annotated[str, typer.Option(help="Between the parts of a column name.")] = ".",
+    separator: Separator = ".",
     threads: Threads = None,
 ) -> None:
     """Tell before a run what it would do: models, a probe text through each, columns, advice.

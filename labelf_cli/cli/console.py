@@ -1,4 +1,4 @@
-"""What a person sees on stderr: progress, the summary, log lines."""
+"""What a person sees on stderr: progress, the summary, log lines; and JSON on stdout."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import (
@@ -74,6 +75,23 @@ def show_progress(
             bar.update(task, completed=at.rows, total=at.expected)
 
         yield show
+
+
+@contextmanager
+def show_doing() -> Iterator[Callable[[str], None]]:
+    """What is being done, as it is told, on stderr while the block runs; nothing off a terminal."""
+    with Console(stderr=True).status("") as status:
+
+        def show(what: str) -> None:
+            raise_if_stopped()
+            status.update(what)
+
+        yield show
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One object on stdout."""
+    print(json.dumps(content, ensure_ascii=False, indent=2))
 
 
 def show_summary(summary: Summary, log_format: LogFormat = LogFormat.TEXT) -> None:

@@ -1,11 +1,10 @@
 """``labelf diff``."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import AsJson, ModelNames
+from labelf_cli.cli.options import AsJson, ModelNames, Separator
 from labelf_cli.formats import Format
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def diff(
     shown: Annotated[
         int, typer.Option(min=0, help="Most moves, rows and keys that are listed.")
     ] = 10,
-    separator: Annotated[str, typer.Option(help="Between the parts of a column name.")] = ".",
+    separator: Separator = ".",
     input_format: Annotated[
         Format | None, typer.Option(help="Of both, instead of what the suffixes say.")
     ] = None,
@@ -55,6 +54,7 @@ def diff(
     """
     from rich.console import Console
 
+    from labelf_cli.cli.console import print_json
     from labelf_cli.jobs import diff as job
 
     settings = job.DiffSettings(
@@ -69,7 +69,7 @@ def diff(
     )
     found = job.diff(settings)
     if as_json:
-        print(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        print_json(found.as_json())
     else:
         _show(found, Console(highlight=False))
     if max_changed is not None:
@@ -99,13 +99,11 @@ def _show(found: "Diff", console: "Console") -> None:
 
 
 def _shares(found: "Diff") -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("model", "changed", "rows", "score change", "at most"):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+    from labelf_cli.cli.tables import figures_table
+
+    table = figures_table("model", "changed", "rows", "score change", "at most")
     for model in found.models:
         changes = f"{model.mean_change:.4f}", f"{model.largest_change:.4f}"
         table.add_row(Text(model.name), f"{model.share:.2%}", f"{model.changed:,}", *changes)
@@ -113,13 +111,11 @@ def _shares(found: "Diff") -> "Table":
 
 
 def _moves(model: "ModelDiff") -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(f"{model.name}, moves"), title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("before", "after", "rows"):
-        table.add_column(heading, justify="right" if heading == "rows" else "left")
+    from labelf_cli.cli.tables import figures_table
+
+    table = figures_table("before", "after", "rows", words=2, title=f"{model.name}, moves")
     for move in model.moves:
         table.add_row(Text(move.before or "-"), Text(move.after or "-"), f"{move.rows:,}")
     return table

@@ -1,6 +1,5 @@
 """``labelf evaluate``."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +69,7 @@ def evaluate(
 
     Example: labelf evaluate labelled.csv --config models.toml --gold product=product_gold
     """
-    from labelf_cli.cli.console import show_progress
+    from labelf_cli.cli.console import print_json, show_progress
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.gold import parse_gold
@@ -96,7 +95,7 @@ def evaluate(
         write_page(found)
     if as_json:
         models = {one.name: one.as_json() for one in found}
-        print(json.dumps({"models": models}, ensure_ascii=False, indent=2))
+        print_json({"models": models})
     else:
         _show(found)
 
@@ -131,18 +130,12 @@ def _show(found: "list[Evaluation]") -> None:
 
 
 def _summary(one: "Evaluation") -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
+    from labelf_cli.cli.tables import figures_table
     from labelf_cli.evaluation.metrics import figure_names
 
     figures = one.figures
-    title = Text(f"{one.name}, {figures.rows:,} rows")
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("")
-    table.add_column("figure", justify="right")
-    table.add_column("95% interval", justify="right")
+    title = f"{one.name}, {figures.rows:,} rows"
+    table = figures_table("", "figure", "95% interval", title=title)
     for key, name in figure_names(multi_label=one.multi_label).items():
         value = getattr(figures, key)
         low_high = figures.intervals.get(key)
@@ -155,13 +148,11 @@ def _summary(one: "Evaluation") -> "Table":
 
 
 def _per_label(one: "Evaluation") -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("label", "precision", "recall", "F1", "gold rows", "answered"):
-        table.add_column(heading, justify="left" if heading == "label" else "right")
+    from labelf_cli.cli.tables import figures_table
+
+    table = figures_table("label", "precision", "recall", "F1", "gold rows", "answered")
     for its in one.figures.per_label:
         shown = [f"{value:.3f}" for value in (its.precision, its.recall, its.f1)]
         table.add_row(Text(its.label), *shown, f"{its.support:,}", f"{its.answered:,}")
@@ -170,23 +161,20 @@ def _per_label(one: "Evaluation") -> "Table":
 
 def _show_mistakes(one: "Evaluation", console: "Console") -> None:
     """The confusion matrix; of many labels, the commonest mistakes."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
+    from labelf_cli.cli.tables import figures_table
     from labelf_cli.evaluation.metrics import mistakes
 
     labels = [its.label for its in one.figures.per_label]
     counts = one.figures.confusion
-    table = Table(box=SIMPLE_HEAD)
     if len(labels) <= _SHOWN_LABELS:
-        for heading in ("gold ↓ answer →", *labels, "(none)"):
-            table.add_column(Text(heading), justify="right" if heading in labels else "left")
+        table = figures_table("gold ↓ answer →", *labels)
+        table.add_column("(none)")
         for label, row in zip(labels, counts.tolist(), strict=True):
             table.add_row(Text(label), *(f"{count:,}" if count else "·" for count in row))
     else:
-        for heading in ("gold", "answer", "rows"):
-            table.add_column(heading)
+        table = figures_table("gold", "answer", "rows", words=3)
         for its in mistakes(one.figures, _SHOWN_MISTAKES):
             table.add_row(Text(its.gold), Text(its.answer or "(none)"), f"{its.rows:,}")
     console.print(table)

@@ -59,13 +59,10 @@ def _asked(model: "Model") -> str:
 
 
 def _table(group: "Group", model: "Model", batching: "Because[Batching]", users: int) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(model.name), title_justify="left", box=SIMPLE_HEAD, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    from labelf_cli.cli.tables import facts_table
+
     shared = f"shared by {users} models" if users > 1 else "shared with none"
     rows = {
         "id": ("-" if model.id is None else str(model.id), ""),
@@ -80,6 +77,8 @@ def _table(group: "Group", model: "Model", batching: "Because[Batching]", users:
         "tokenizer": (group.tokenizer.digest[:12], shared),
         "size": (f"{group.num_bytes / 1e6:.1f} MB", _shared(group)),
     }
-    for name, (value, rule) in rows.items():
-        table.add_row(name, Text.assemble(value, (f" ({rule})" if rule else "", "dim")))
-    return table
+    facts = {
+        name: Text.assemble(value, (f" ({rule})" if rule else "", "dim"))
+        for name, (value, rule) in rows.items()
+    }
+    return facts_table(model.name, facts)

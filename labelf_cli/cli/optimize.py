@@ -48,9 +48,7 @@ def optimize(
 
     Example: labelf optimize models/mood -o models/mood-int8 --input calls.csv --min-agreement 0.98
     """
-    from rich.console import Console
-
-    from labelf_cli.cli.signals import raise_if_stopped
+    from labelf_cli.cli.console import show_doing
     from labelf_cli.cores import usable_cores
 
     with extra("train"):
@@ -68,21 +66,16 @@ def optimize(
         min_agreement=min_agreement,
         seconds=seconds,
     )
-    with Console(stderr=True).status("") as status:
-
-        def progress(what: str) -> None:
-            raise_if_stopped()
-            status.update(what)
-
+    with show_doing() as progress:
         optimized = job.optimize(settings, progress)
     _show(optimized)
 
 
 def _show(optimized: "Optimized") -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
+
+    from labelf_cli.cli.tables import facts_table
 
     before, after = optimized.bytes_before, optimized.bytes_after
     batching, rule = optimized.batching
@@ -98,15 +91,9 @@ def _show(optimized: "Optimized") -> None:
     if (agreement := optimized.agreement) is not None:
         rows["equal labels"] = f"{agreement.share:.4f} of {agreement.texts:,} texts"
         rows["score change"] = f"{agreement.largest_change:.3g} at most"
-    table = Table(
-        title=Text(str(optimized.path)), title_justify="left", box=SIMPLE_HEAD, show_header=False
-    )
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
     console = Console(highlight=False)
-    console.print(table)
+    facts = {name: Text(value) for name, value in rows.items()}
+    console.print(facts_table(str(optimized.path), facts))
     if agreement is None:
         console.print(
             "Speed was measured on made-up texts; whether the labels stay the same was not "

@@ -26,14 +26,13 @@ ModelNames = Annotated[
     list[str] | None,
     typer.Option("--model", metavar="NAME", help="Only this model; give it again for more."),
 ]
-Gold = Annotated[
-    list[str],
-    typer.Option(
-        "--gold",
-        metavar="MODEL=COLUMN",
-        help="Column with the labels that people gave, for a model; again for more models.",
-    ),
-]
+_GOLD = typer.Option(
+    "--gold",
+    metavar="MODEL=COLUMN",
+    help="Column with the labels that people gave, for a model; again for more models.",
+)
+Gold = Annotated[list[str], _GOLD]
+GoldIfAny = Annotated[list[str] | None, _GOLD]
 GoldSeparator = Annotated[
     str,
     typer.Option(
@@ -47,6 +46,7 @@ Cache = Annotated[
         metavar="FILE", help="SQLite file that keeps what models say, as of labelf classify."
     ),
 ]
+Separator = Annotated[str, typer.Option(help="Between the parts of a column name.")]
 InputFormat = Annotated[Format | None, typer.Option(help="Instead of what the suffix says.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from labelf_cli.cli.options import GoldSeparator, InputFormat, ModelNames, TextColumn
+from labelf_cli.cli.options import (
+    GoldIfAny,
+    GoldSeparator,
+    InputFormat,
+    ModelNames,
+    Separator,
+    TextColumn,
+)
 from labelf_cli.errors import extra
 
 
@@ -24,14 +31,7 @@ def report(
         str | None,
         typer.Option(metavar="FILE", help="An output of an earlier run, to tell what drifted."),
     ] = None,
-    gold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--gold",
-            metavar="MODEL=COLUMN",
-            help="Column with the labels that people gave, for a model; again for more models.",
-        ),
-    ] = None,
+    gold: GoldIfAny = None,
     gold_separator: GoldSeparator = ";",
     run: Annotated[
         Path | None,
@@ -45,7 +45,7 @@ def report(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
     shown: Annotated[int, typer.Option(min=0, help="Most rows in a list.")] = 100,
-    separator: Annotated[str, typer.Option(help="Between the parts of a column name.")] = ".",
+    separator: Separator = ".",
     input_format: InputFormat = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:

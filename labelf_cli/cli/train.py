@@ -117,14 +117,12 @@ def _today() -> "date":
 
 
 def _show(models: "list[Trained]") -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("model", "rows", "labels", "accuracy", "macro F1"):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+    from labelf_cli.cli.tables import figures_table
+
+    table = figures_table("model", "rows", "labels", "accuracy", "macro F1")
     for model in models:
         figures = [f"{f:.3f}" if f is not None else "-" for f in (model.accuracy, model.macro_f1)]
         table.add_row(Text(str(model.path)), f"{model.rows:,}", str(len(model.labels)), *figures)

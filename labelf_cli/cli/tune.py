@@ -1,6 +1,5 @@
 """``labelf tune``."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +59,7 @@ def tune(
 
     Example: labelf tune labelled.csv -c models.toml --gold product=product_gold -o tuned.toml
     """
-    from labelf_cli.cli.console import show_progress
+    from labelf_cli.cli.console import print_json, show_progress
     from labelf_cli.cores import usable_cores
     from labelf_cli.gold import parse_gold
 
@@ -83,7 +82,7 @@ def tune(
         tuned = job.tune(settings, progress)
     if as_json:
         models = {one.name: one.as_json() for one in tuned}
-        print(json.dumps({"models": models}, ensure_ascii=False, indent=2))
+        print_json({"models": models})
     else:
         _show(tuned, output)
 
@@ -100,17 +99,11 @@ def _show(tuned: "list[Tuned]", output: Path) -> None:
 
 
 def _table(one: "Tuned") -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
+    from labelf_cli.cli.tables import figures_table
     from labelf_cli.evaluation.metrics import figure_names
 
-    title = Text(f"{one.name}, {one.before.rows:,} rows, on held-out folds")
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("")
-    for heading in ("before", "after"):
-        table.add_column(heading, justify="right")
+    title = f"{one.name}, {one.before.rows:,} rows, on held-out folds"
+    table = figures_table("", "before", "after", title=title)
     for key, name in figure_names().items():
         values = (getattr(its, key) for its in (one.before, one.after))
         table.add_row(name, *("-" if value is None else f"{value:.4f}" for value in values))
