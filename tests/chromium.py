@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import pytest
@@ -17,9 +16,9 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser until the block is left."""
+@pytest.fixture(scope="module", name="browser")
+def chromium_browser() -> Iterator[Browser]:
+    """A browser; a module that wants it names this function."""
     # Chromium refuses to be root inside its sandbox.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:

@@ -357,6 +357,28 @@ def s3() -> Iterator[S3Server]:
 
 
 @pytest.fixture
+def config(write_model: WriteModel, tmp_path: Path) -> Path:
+    """A config with one tiny model, ``m``, that gives one label."""
+    write_model("m")
+    return write_config(tmp_path)
+
+
+def write_config(folder: Path, extra: str = "") -> Path:
+    """A config with the tiny model ``m`` of that folder and more keys for it."""
+    path = folder / "tiny.toml"
+    path.write_text(f'[[models]]\nname = "m"\npath = "models/m"\nmax_predictions = 1\n{extra}')
+    return path
+
+
+def write_calls(path: Path, rows: int) -> Path:
+    """A CSV table of so many distinct texts."""
+    with path.open("w") as file:
+        file.write("id,text\n")
+        file.writelines(f"{n:06},bill {n} for my broadband is too high\n" for n in range(rows))
+    return path
+
+
+@pytest.fixture
 def make_config() -> Callable[..., Config]:
     """A function that makes a config from model entries, with absolute paths."""
 

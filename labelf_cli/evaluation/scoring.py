@@ -60,38 +60,32 @@ def score(
         UsageError: something can't be used.
         RunError: something broke on the way.
     """
-    known = [model.name for model in config.models]
-    for name in table.gold:
-        if name not in known:
-            raise ConfigError(f"no model is named '{name}'", todo=did_you_mean(name, known))
-    config = config.only(_needed(config, set(table.gold)))
+    config = config.only(_needed(config, list(table.gold)))
     source, where = table.open(table.text_columns or config.input.text_column)
     with Labeller.open(config, threads, cache) as labeller:
-        windowed = {
-            model.name: group.stride is not None and model.pooling != "first"
-            for group in labeller.groups
-            for model in group.models
-        }
-        found = {
-            model.name: _Collector(model, number, table)
-            for number, model in enumerate(labeller.models)
-            if model.name in table.gold
-        }
+        found = _collectors(labeller, table)
         rows = Rows(source, None, (), CHUNK_ROWS)
         done = 0
         for chunk, answers in labeller.load().label(rows.chunks(FailOnBadRows())):
-            for its in found.values():
+            for its in found:
                 its.add(chunk.batch, answers.scores[its.number])
             rows.answered(chunk)
             done += chunk.num_rows
             progress(Progress(done, rows.expected))
-    return [found[name].scored(windowed[name], where) for name in found]
+    return [its.scored(where) for its in found]
 
 
-def _needed(config: Config, wanted: set[str]) -> tuple[str, ...]:
-    """These models, and those whose answers they wait for."""
+def _needed(config: Config, names: list[str]) -> tuple[str, ...]:
+    """These models, and those whose answers they wait for.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
     by_name = {model.name: model for model in config.models}
-    todo = list(wanted)
+    for name in names:
+        if name not in by_name:
+            raise ConfigError(f"no model is named '{name}'", todo=did_you_mean(name, list(by_name)))
+    wanted, todo = set(names), list(names)
     while todo:
         for parent in by_name[todo.pop()].only_where:
             if parent not in wanted:
@@ -103,9 +97,11 @@ def _needed(config: Config, wanted: set[str]) -> tuple[str, ...]:
 class _Collector:
     """Takes from chunk to chunk what one model says of the rows with gold."""
 
-    def __init__(self, model: Model, number: int, table: LabelledTable) -> None:
+    def __init__(
+        self, model: Model, number: int, table: LabelledTable, *, is_windowed: bool
+    ) -> None:
         self.number = number
-        self._model, self._table = model, table
+        self._model, self._table, self._is_windowed = model, table, is_windowed
         self._scores: list[Floats] = []
         self._gold: list[Labels] = []
         self._ungold = 0
@@ -117,7 +113,7 @@ class _Collector:
         self._gold += [labels for labels in gold if labels is not None]
         self._ungold += len(gold) - len(labelled)
 
-    def scored(self, is_windowed: bool, where: str) -> Scored:
+    def scored(self, where: str) -> Scored:
         """All of them.
 
         Raises:
@@ -127,11 +123,25 @@ class _Collector:
             raise no_gold(self._table.gold[self._model.name], where)
         return Scored(
             self._model,
-            is_windowed,
+            self._is_windowed,
             np.concatenate(self._scores),
             tuple(self._gold),
             self._ungold,
         )
+
+
+def _collectors(labeller: Labeller, table: LabelledTable) -> list[_Collector]:
+    """One for each model that has gold, in the order of the models."""
+    windowed = {
+        model.name: group.stride is not None and model.pooling != "first"
+        for group in labeller.groups
+        for model in group.models
+    }
+    return [
+        _Collector(model, number, table, is_windowed=windowed[model.name])
+        for number, model in enumerate(labeller.models)
+        if model.name in table.gold
+    ]
 
 
 def judged(scored: Scored, rules: Rules | None = None) -> Evaluated:

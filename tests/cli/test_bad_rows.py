@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from conftest import ROOT, Labelf, WriteModel
+from conftest import ROOT, Labelf
 from polluted import PollutedFile, polluted_csv, polluted_jsonl, polluted_parquet
 from typer.testing import CliRunner
 
@@ -22,15 +22,6 @@ with (ROOT / "sample_data" / "calls.csv").open(encoding="utf-8", newline="") as 
     ]
 LINES = [f"{number},{text}" for number, text in CALLS]
 OBJECTS = [json.dumps({"id": number, "text": text}) for number, text in CALLS]
-
-
-@pytest.fixture
-def config(write_model: WriteModel, tmp_path: Path) -> Path:
-    """A config with one tiny model, ``m``, that gives one label."""
-    write_model("m")
-    path = tmp_path / "tiny.toml"
-    path.write_text('[[models]]\nname = "m"\npath = "models/m"\nmax_predictions = 1\n')
-    return path
 
 
 def classify_all(files: Iterator[PollutedFile], suffix: str, config: Path, folder: Path) -> int:

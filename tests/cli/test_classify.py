@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, Labelf, WriteModel
+from conftest import ROOT, Labelf, write_config
 
 from labelf_cli.spent import PARTS
 
@@ -27,20 +27,6 @@ CONFIG = ROOT / "configs" / "models.toml"
 COMMAND = [sys.executable, "-m", "labelf_cli", "classify"]
 THREE = b"id,text\n007,my bill is too high\n1.10,\nNA,no signal\n"
 """A table of three rows, one without a text."""
-
-
-@pytest.fixture
-def config(write_model: WriteModel, tmp_path: Path) -> Path:
-    """A config with one tiny model, ``m``, that gives one label."""
-    write_model("m")
-    return write_config(tmp_path)
-
-
-def write_config(folder: Path, extra: str = "") -> Path:
-    """A config with the tiny model of that folder and more keys for it."""
-    path = folder / "tiny.toml"
-    path.write_text(f'[[models]]\nname = "m"\npath = "models/m"\nmax_predictions = 1\n{extra}')
-    return path
 
 
 @pytest.fixture

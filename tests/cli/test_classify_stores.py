@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, write_calls
 from s3_server import S3Server, s3_server
 
 COMMAND = [sys.executable, "-m", "labelf_cli", "classify"]
@@ -24,11 +24,7 @@ def sha256(content: bytes) -> str:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40,000 distinct texts, for which two models take a second or two."""
-    path = tmp_path_factory.mktemp("killed") / "calls.csv"
-    with path.open("w") as file:
-        file.write("id,text\n")
-        file.writelines(f"{n:06},bill {n} for my broadband is too high\n" for n in range(40_000))
-    return path
+    return write_calls(tmp_path_factory.mktemp("killed") / "calls.csv", 40_000)
 
 
 @pytest.mark.parametrize(

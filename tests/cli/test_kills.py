@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, write_calls
 
 COMMAND = [sys.executable, "-m", "labelf_cli", "classify"]
 CONFIG = ROOT / "configs" / "models.toml"
@@ -18,11 +18,7 @@ CONFIG = ROOT / "configs" / "models.toml"
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200,000 distinct texts, for which two models take some seconds."""
-    path = tmp_path_factory.mktemp("killed") / "calls.csv"
-    with path.open("w") as file:
-        file.write("id,text\n")
-        file.writelines(f"{n:06},bill {n} for my broadband is too high\n" for n in range(200_000))
-    return path
+    return write_calls(tmp_path_factory.mktemp("killed") / "calls.csv", 200_000)
 
 
 ENTRIES = "out.*.labelf/0*.json"

@@ -5,20 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import Labelf, WriteModel
+from conftest import Labelf
 
 TABLE = b"id,text\n1,my bill\n2,no signal\n"
 JSON_LOG = ("--log-format", "json")
-
-
-@pytest.fixture
-def config(write_model: WriteModel, tmp_path: Path) -> Path:
-    """A config with one tiny model."""
-    write_model("m")
-    path = tmp_path / "tiny.toml"
-    path.write_text('[[models]]\nname = "m"\npath = "models/m"\nmax_predictions = 1\n')
-    return path
 
 
 def lines_of(stderr: bytes) -> list[dict[str, Any]]:

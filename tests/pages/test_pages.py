@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import Scheme, chromium, contrast, lightness, needs_chromium
+from chromium import Scheme, chromium_browser, contrast, lightness, needs_chromium
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks import report_page as report_page_benchmark
@@ -18,6 +18,7 @@ from labelf_cli.pages.evaluation import evaluation_page
 from labelf_cli.pages.report import report_page
 
 pytestmark = needs_chromium
+browser = chromium_browser
 
 SCRIPT = "<script>document.title = 'taken'</script>"
 LABELS = ("TV", SCRIPT, "</style></script><b>'\"&", "خدمة سيئة", "👩‍👩‍👧 家族")
@@ -67,12 +68,6 @@ def page_file(table: str) -> Path:
     path = Path(table).with_name("report.html")
     path.write_bytes(report_page(report(settings, lambda _: None), SCRIPT).encode())
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
-from chromium import Scheme, chromium, contrast, lightness, needs_chromium
+from chromium import Scheme, chromium_browser, contrast, lightness, needs_chromium
 from conftest import ROOT
 from playwright.sync_api import Browser, Page, expect
 from served import Served, served
@@ -15,6 +15,7 @@ TEXT = "Hej, min räkning är fel igen! The bill is wrong for the third month."
 TOKEN = "a-token-of-the-tests"
 
 pytestmark = needs_chromium
+browser = chromium_browser
 
 Open = Callable[..., Page]
 
@@ -22,12 +23,6 @@ Open = Callable[..., Page]
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
     with served(CONFIG) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
         yield running
 
 
