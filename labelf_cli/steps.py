@@ -45,7 +45,7 @@ class Steps:
             self._fail(error)
 
     def wait_for(self, futures: Sequence["Future[None]"]) -> None:
-        """Count what others are at work on; it ends however that ends."""
+        """Count what others are at work on as steps, which end with it, even by an error."""
         self._count(len(futures) + 1)
         for future in futures:
             future.add_done_callback(lambda _: self.run(_nothing))

@@ -36,7 +36,15 @@ def model_of(folder: ModelFolder, config: ModelConfig, num_labels: Callable[[], 
 def labels_of(
     folder: ModelFolder, given: tuple[str, ...] | None
 ) -> Because[tuple[str, ...]] | None:
-    """The labels in the order of the logits, None where only the graph can tell how many."""
+    """The labels in the order of the logits, None where only the graph can tell how many.
+
+    Args:
+        folder: of the model.
+        given: by the config.
+
+    Raises:
+        ModelError: a file is broken.
+    """
     if given is not None:
         return Because(given, "labels in the config")
     if isinstance(labels := folder.setfit.get("labels"), list):
@@ -60,7 +68,7 @@ def labels_of(
 def activation_of(
     folder: ModelFolder, given: Activation | None, num_labels: int
 ) -> Because[Activation]:
-    """The activation that the export implies.
+    """The activation that the export implies, unless the config gives one.
 
     The rule is that of transformers' TextClassificationPipeline.postprocess.
     """
