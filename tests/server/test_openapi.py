@@ -102,5 +102,5 @@ def test_schemathesis_finds_nothing(tmp_path: Path, examples: int) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("9 passed") == 2, done.stdout
     answered = [line for line in server.log if " /v2/models/inference 200 in" in line]
-    assert len(answered) >= examples / 2
+    assert len(answered) >= examples / 4  # else what it sends is refused at once
     assert not [line for line in server.log if "ERROR" in line]
