@@ -350,6 +350,15 @@ def test_a_partitioned_table_becomes_a_folder(
     assert listed == [f"labelled/{SUCCESS}", *(f"labelled/part-0000{n}.parquet" for n in (0, 1))]
 
 
+def test_a_folder_with_another_in_it_is_refused(
+    asked: Callable[[str], RunSettings], s3: S3Server, bucket: str
+) -> None:
+    s3.put(f"{bucket}/labelled/year=2026/part-0.parquet", b"")
+    with pytest.raises(OutputError, match="exists already"):
+        run(asked("labelled/"), ignore)
+    assert list(s3.sizes(bucket)) == ["in.csv", "labelled/year=2026/part-0.parquet"]
+
+
 IN, OUT = "s3://{bucket}/in.csv", "s3://{bucket}/out.csv"
 REFUSED = [
     ("s3://{bucket}/none.csv", OUT, "s3://{bucket}/none.csv: no such file. Check the path"),

@@ -62,7 +62,7 @@ class ObjectStore(Storage):
         selector = pa.fs.FileSelector(str(folder), allow_not_found=True)
         with self._told():
             found = self._filesystem.get_file_info(selector)
-        return sorted(one.base_name for one in found if one.type == pa.fs.FileType.File)
+        return sorted(one.base_name for one in found)
 
     def create(self, path: PurePath) -> IO[bytes]:
         """See ``Storage.create``; a file on the local disk."""
