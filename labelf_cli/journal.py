@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 
 from labelf_cli.errors import OutputError
 from labelf_cli.storage.interface import HeldError, Storage
-from labelf_cli.storage.local import ANSWERS, LOCK
+from labelf_cli.storage.local import LOCK
 from labelf_cli.summary import Summary
 
 Fingerprint = Mapping[str, Any]
@@ -32,6 +32,7 @@ Fingerprint = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
 
+ANSWERS = "answers.sqlite"
 _RUN, _ENTRY, _PART = "run.json", ".json", ".arrow"
 _PUBLISHING = "publishing"
 _BLOCK_BYTES = 1 << 20
@@ -218,7 +219,12 @@ class Journal:
     @property
     def answers(self) -> Path | None:
         """Where what services say can be kept; None where no later run could go on from it."""
-        return self._disk.answers(self.folder) if self.keeps else None
+        return self.scratch / ANSWERS if self.keeps else None
+
+    @property
+    def scratch(self) -> Path:
+        """Where on this machine's disk the run's other files lie; what is left there is removed."""
+        return self._disk.scratch(self.folder)
 
     def part(self, entry: Entry) -> PurePath:
         """The file of a part."""
@@ -243,7 +249,7 @@ class Journal:
 
     def close(self) -> None:
         """Let others work on the output; what they can't go on with is removed."""
-        is_needed = self.entries or self.has_published or self._disk.answers(self.folder).exists()
+        is_needed = self.entries or self.has_published or (self.scratch / ANSWERS).exists()
         if self.keeps and is_needed:
             self.release()
         else:

@@ -18,7 +18,13 @@ from labelf_cli.labeller import Labeller
 from labelf_cli.manifest import MANIFEST_SUFFIX, Digest, Manifest, Rejected, of_run, stretches_of
 from labelf_cli.predictions import Answers
 from labelf_cli.rows import ALL_ROWS, Rows
-from labelf_cli.run_settings import RunSettings, check_rejects, check_shard, format_written
+from labelf_cli.run_settings import (
+    RunSettings,
+    check_partitions,
+    check_rejects,
+    check_shard,
+    format_written,
+)
 from labelf_cli.sinks.destination import (
     Destination,
     Durable,
@@ -68,6 +74,7 @@ def run(
     began = time.monotonic()
     check_rejects(settings)
     check_shard(settings)
+    check_partitions(settings)
     source, names, format_ = _open_source(settings)
     with Labeller.open(
         settings.config, settings.threads, settings.cache, settings.max_requests
@@ -76,7 +83,9 @@ def run(
         columns = Columns(groups, settings.layout, settings.separator)
         schema = columns.schema(source.schema, source.names)
         has_gaps = settings.shard is not None
-        table = Table(settings.place, format_, schema, settings.part_rows, has_gaps)
+        table = Table(
+            settings.place, format_, schema, settings.part_rows, has_gaps, settings.partition_by
+        )
         disk = disk or (Disk() if settings.place is None else settings.place.open())
         durable = _durable(settings, names, labeller, disk)
         with (
@@ -218,6 +227,7 @@ def _durable(settings: RunSettings, names: list[str], labeller: Labeller, disk: 
             "output format": settings.output_format,
             "limit": settings.limit,
             "rows of a file": settings.part_rows if place.is_folder else None,
+            "partitions": settings.partition_by,
         }
         if settings.shard is not None:
             decides["shard"] = str(settings.shard)

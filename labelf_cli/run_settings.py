@@ -44,6 +44,7 @@ class RunSettings:
         shard: the part of the rows that is answered; None for all.
         part_seconds: about how much work a crash may cost.
         part_rows: rows of each file of a folder but the last.
+        partition_by: columns that the names of folders in the output's folder tell.
     """
 
     config: Config
@@ -69,6 +70,7 @@ class RunSettings:
     shard: Shard | None = None
     part_seconds: float = 1.0
     part_rows: int = PART_ROWS
+    partition_by: tuple[str, ...] = ()
 
     @property
     def place(self) -> Location | None:
@@ -134,6 +136,20 @@ def check_shard(settings: RunSettings) -> None:
             "labelf merge would not find a shard's rejected rows there",
             where=rejects,
             todo="Name a file on the disk, or in the store, of -o",
+        )
+
+
+def check_partitions(settings: RunSettings) -> None:
+    """Refuse to partition what is no folder.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if settings.partition_by and not (settings.place and settings.place.is_folder):
+        raise UsageError(
+            "only a folder has partitions",
+            where="--partition-by",
+            todo="Name one with -o, such as -o labelled/",
         )
 
 

@@ -350,6 +350,27 @@ def test_a_partitioned_table_becomes_a_folder(
     assert listed == [f"labelled/{SUCCESS}", *(f"labelled/part-0000{n}.parquet" for n in (0, 1))]
 
 
+def test_a_partitioned_table_becomes_one(
+    asked: Callable[[str], RunSettings], s3: S3Server, bucket: str
+) -> None:
+    content = s3.get(f"{bucket}/in.csv")
+    for month in ("10", "11"):
+        s3.put(f"{bucket}/calls/year=2026/month={month}/part.csv", content)
+    asked_for = replace(asked("labelled/"), inputs=(s3.uri(f"{bucket}/calls"),), part_rows=100)
+    run(replace(asked_for, partition_by=("year", "month")), ignore)
+    manifest = json.loads(s3.get(f"{bucket}/labelled/{SUCCESS}"))
+    parts = [
+        (f"year=2026/month={month}/part-0000{number}.parquet", rows)
+        for month in (10, 11)
+        for number, rows in ((0, 100), (1, 50))
+    ]
+    assert [(part["name"], part["rows"]) for part in manifest["parts"]] == parts
+    listed = [key for key in s3.sizes(bucket) if key.startswith("labelled")]
+    assert sorted(listed) == sorted(f"labelled/{n}" for n in (SUCCESS, *(n for n, _ in parts)))
+    with pytest.raises(OutputError, match="exists already"):
+        run(replace(asked_for, partition_by=("year",), restart=True), ignore)
+
+
 def test_a_folder_with_another_in_it_is_refused(
     asked: Callable[[str], RunSettings], s3: S3Server, bucket: str
 ) -> None:

@@ -42,6 +42,13 @@ def classify(
     output_format: Annotated[
         Format | None, typer.Option(help="Instead of what the suffix says.")
     ] = None,
+    partition_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="For -o DIR/: a column that folders NAME=value tell; again for folders in these.",
+        ),
+    ] = None,
     delimiter: Annotated[
         str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV input.")
     ] = None,
@@ -158,6 +165,7 @@ def classify(
         text_columns=tuple(text_column or ()),
         input_format=input_format,
         output_format=output_format,
+        partition_by=tuple(partition_by or ()),
         delimiter=delimiter,
         encoding=encoding,
         header=not no_header,

@@ -87,6 +87,7 @@ def _require_able(settings: RunSettings) -> None:
         ("--limit", settings.limit),
         ("--cache", settings.cache),
         ("--max-requests", settings.max_requests),
+        ("--partition-by", settings.partition_by or None),
     ):
         if value is not None:
             raise UsageError("not with --engine ray", where=option, todo="Leave one of them out")

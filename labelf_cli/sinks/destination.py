@@ -14,6 +14,7 @@ from labelf_cli.sinks.files import Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink
 from labelf_cli.sinks.parquet_folder import ParquetFolder
 from labelf_cli.sinks.part import Part
+from labelf_cli.sinks.partitioned import Partitioned, require_partitions, without
 from labelf_cli.sinks.whole import Folder, OneFile, Whole
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.location import Location
@@ -33,6 +34,7 @@ class Table(NamedTuple):
         schema: of the rows.
         part_rows: of a folder, rows of each file but the last.
         has_gaps: whether some of the input's rows are for others, as of a shard.
+        partition_by: of a folder, columns that the names of folders in it tell.
     """
 
     path: Path | Location | None
@@ -40,6 +42,7 @@ class Table(NamedTuple):
     schema: pa.Schema
     part_rows: int = PART_ROWS
     has_gaps: bool = False
+    partition_by: tuple[str, ...] = ()
 
 
 class Durable(NamedTuple):
@@ -238,6 +241,7 @@ def open_destination(table: Table, durable: Durable) -> Destination:
 
 
 def _journalled(place: Location, table: Table, durable: Durable) -> Journalled:
+    require_partitions(table.schema, table.partition_by)
     journal = Journal(place.path, durable.disk)
     try:
         whole = _resumed(place, table, durable, journal)
@@ -252,6 +256,7 @@ def _resumed(place: Location, table: Table, durable: Durable, journal: Journal) 
     if not place.is_folder:
         journal.resume(durable.fingerprint, restart=durable.restart)
         return OneFile(place.path, table.format, table.schema, durable.disk, journal.folder)
-    folder = ParquetFolder(place.path, durable.disk, journal)
-    folder.resume(durable.fingerprint, restart=durable.restart)
-    return Folder(folder, table.schema, table.part_rows)
+    its = ParquetFolder(place.path, durable.disk, journal)
+    its.resume(durable.fingerprint, restart=durable.restart)
+    folder = Folder(its, without(table.schema, table.partition_by), table.part_rows)
+    return Partitioned(folder, table.partition_by) if table.partition_by else folder

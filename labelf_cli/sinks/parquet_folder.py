@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import NamedTuple
 
 from labelf_cli import __version__
@@ -48,7 +48,7 @@ class ParquetFolder:
         """
         self.journal.look(fingerprint, restart=restart)
         names = self._names()
-        ours = self.journal.has_published and all(map(is_of_a_folder, names))
+        ours = self.journal.has_published and all(map(_may_be_ours, names))
         goes_on = ours and (self.journal.is_resumed or (restart and SUCCESS not in names))
         if names and not goes_on:
             raise OutputError(
@@ -66,6 +66,13 @@ class ParquetFolder:
         if not self.journal.has_published:
             self.journal.begin_publishing()
         self.disk.make_folder(self.path)
+
+    def make(self, below: str) -> None:
+        """Create a folder in it; ``below`` is the path to that."""
+        path = self.path
+        for name in PurePosixPath(below).parts:
+            path /= name
+            self.disk.make_folder(path)
 
     def succeed(self, written: Iterable[Written], summary: Summary) -> None:
         """All files are there: say so."""
@@ -92,4 +99,15 @@ class ParquetFolder:
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
-            self.disk.remove(self.path / name)
+            if _is_partition(name):
+                self.disk.remove_folder(self.path / name)
+            else:
+                self.disk.remove(self.path / name)
+
+
+def _is_partition(name: str) -> bool:
+    return "=" in name
+
+
+def _may_be_ours(name: str) -> bool:
+    return is_of_a_folder(name) or _is_partition(name)

@@ -76,12 +76,21 @@ class Folder(Whole):
     def publish(self, batches: Iterable[pa.RecordBatch], summary: Summary) -> None:
         """See ``Whole.publish``."""
         self.folder.begin()
-        written = [
-            self._write_part(part_name(number), part)
-            for number, part in enumerate(cut(batches, self.part_rows))
-        ]
-        # A run without a row has a file, too, since it has columns.
-        self.folder.succeed(written or [self._write_part(part_name(0), [])], summary)
+        self.folder.succeed(self.write(batches) or self.write_no_row(), summary)
+
+    def write(self, batches: Iterable[pa.RecordBatch], below: str = "") -> list[Written]:
+        """Write rows.
+
+        Args:
+            batches: the rows in order.
+            below: the folder in this one, with a slash at its end.
+        """
+        parts = enumerate(cut(batches, self.part_rows))
+        return [self._write_part(f"{below}{part_name(number)}", part) for number, part in parts]
+
+    def write_no_row(self) -> list[Written]:
+        """Write a file without a row: a run without one has columns, too."""
+        return [self._write_part(part_name(0), [])]
 
     def _write_part(self, name: str, batches: Iterable[pa.RecordBatch]) -> Written:
         rows = 0

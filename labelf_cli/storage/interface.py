@@ -8,6 +8,9 @@ from typing import IO, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+DRAFT = "draft-"
+"""What begins so on this machine's disk is of no use to another run."""
+
 
 class HeldError(Exception):
     """Another run holds a work folder; the message says who."""
@@ -98,8 +101,8 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def answers(self, folder: PurePath) -> Path:
-        """Where on this machine's disk the answers of services are kept that belong to a folder."""
+    def scratch(self, folder: PurePath) -> Path:
+        """Where on this machine's disk files lie that belong to a work folder, which is held."""
 
     @abstractmethod
     def shown(self, path: PurePath) -> str:

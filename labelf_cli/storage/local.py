@@ -8,7 +8,6 @@ from typing import IO
 from labelf_cli.locks import Lock
 from labelf_cli.storage.interface import HeldError, Lease, Storage
 
-ANSWERS = "answers.sqlite"
 LOCK = "lock"
 
 
@@ -72,9 +71,9 @@ class Disk(Storage):
             raise HeldError(f"pid {Lock.holder(path)}")
         return LocalLease(lock)
 
-    def answers(self, folder: PurePath) -> Path:
-        """See ``Storage.answers``; they lie in the folder."""
-        return Path(folder) / ANSWERS
+    def scratch(self, folder: PurePath) -> Path:
+        """See ``Storage.scratch``: the folder itself."""
+        return Path(folder)
 
     def shown(self, path: PurePath) -> str:
         """See ``Storage.shown``."""

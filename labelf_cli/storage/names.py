@@ -10,7 +10,8 @@ from labelf_cli.storage.uri import Uri, is_uri, local
 Partitions = tuple[tuple[str, str | None], ...]
 """Keys and values of the folders ``key=value`` on a path, as Hive names them; null is None."""
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""What a folder ``key=value`` is called for null."""
 
 
 class InputName(str):
@@ -78,7 +79,9 @@ class InputName(str):
 def partitions(folders: Iterable[str]) -> Partitions:
     """What folders say, in their order; those that are no ``key=value`` say nothing."""
     pairs = [folder.split("=", 1) for folder in folders if "=" in folder.lstrip("=")]
-    return tuple((unquote(key), None if value == _NULL else unquote(value)) for key, value in pairs)
+    return tuple(
+        (unquote(key), None if value == NO_VALUE else unquote(value)) for key, value in pairs
+    )
 
 
 def is_hidden(name: str) -> bool:

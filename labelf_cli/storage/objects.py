@@ -22,13 +22,12 @@ from typing import IO, cast
 import pyarrow as pa
 import pyarrow.fs
 
-from labelf_cli.storage.interface import Lease, R, Storage, T
+from labelf_cli.storage.interface import DRAFT, Lease, R, Storage, T
 from labelf_cli.storage.leases import LockObject, ObjectLease, local_folder
-from labelf_cli.storage.local import ANSWERS, LOCK
+from labelf_cli.storage.local import LOCK
 from labelf_cli.storage.reading import concurrently
 from labelf_cli.storage.uri import StoreError, Uri, told
 
-_DRAFT = "draft-"
 _BLOCK_BYTES = 32 << 20
 _READ_BYTES = 4 << 20
 
@@ -53,6 +52,7 @@ class ObjectStore(Storage):
         self._drafts: dict[PurePath, Path] = {}
         self._drafts_in: Path | None = None  # of the system, until a lock gives one
         self._lease: ObjectLease | None = None
+        self._held: PurePath | None = None
 
     def make_folder(self, path: PurePath) -> None:
         """See ``Storage.make_folder``; it comes with the first object in it."""
@@ -68,7 +68,7 @@ class ObjectStore(Storage):
         """See ``Storage.create``; a file on the local disk."""
         self._drop(path)
         file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # the caller closes it
-            prefix=_DRAFT, dir=self._drafts_in, delete=False
+            prefix=DRAFT, dir=self._drafts_in, delete=False
         )
         self._drafts[path] = Path(file.name)
         return cast(IO[bytes], file)
@@ -108,7 +108,7 @@ class ObjectStore(Storage):
 
     def remove_folder(self, path: PurePath) -> None:
         """See ``Storage.remove_folder``."""
-        if self._lease is not None:
+        if self._lease is not None and path == self._held:
             self._lease.stop()
         with self._told(), suppress(FileNotFoundError):
             self._filesystem.delete_dir(str(path))
@@ -123,14 +123,14 @@ class ObjectStore(Storage):
         """See ``Storage.lock``; as good as can be, see ``ObjectLease``."""
         local = self._local(folder)
         self._lease = ObjectLease.acquire(local, _StoredLock(self, folder / LOCK))
-        self._drafts_in = local
-        for draft in local.glob(f"{_DRAFT}*"):  # of a run that was killed
+        self._drafts_in, self._held = local, folder
+        for draft in local.glob(f"{DRAFT}*"):  # of a run that was killed
             draft.unlink(missing_ok=True)
         return self._lease
 
-    def answers(self, folder: PurePath) -> Path:
-        """See ``Storage.answers``; SQLite needs a file of this machine."""
-        return self._local(folder) / ANSWERS
+    def scratch(self, folder: PurePath) -> Path:
+        """See ``Storage.scratch``."""
+        return self._local(folder)
 
     def shown(self, path: PurePath) -> str:
         """See ``Storage.shown``."""
