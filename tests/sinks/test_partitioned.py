@@ -2,7 +2,11 @@
 
 import errno
 import json
+import multiprocessing
+import shutil
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePath
@@ -14,6 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from conftest import WriteModel
+from faults import CountingDisk, FailingDisk, KillingDisk
 from hypothesis import given
 from hypothesis import strategies as st
 from test_run import ignore, make_rows
@@ -154,6 +159,37 @@ def test_what_an_unfinished_run_has_published_goes_with_its_work(
     assert {name.partition("=")[0] for name in contents(tmp_path / "out")} == {"m.label"}
     with pytest.raises(OutputError, match="exists already"):
         run(replace(other, restart=True), ignore)
+
+
+def run_until_killed(settings: RunSettings, at: int) -> None:
+    run(settings, ignore, KillingDisk(at))
+
+
+def test_faults_and_kills_cost_nothing(
+    settings: RunSettings, tmp_path: Path, survived: Callable[[str, int], None]
+) -> None:
+    unbroken, disk = replace(settings, output=Location(f"{tmp_path}/b/")), CountingDisk(writes=True)
+    run(unbroken, ignore, disk)
+    whole, faults = contents(tmp_path / "b"), range(1, disk.count, 47)
+    run(replace(settings, output=Location(f"{tmp_path}/c/")), ignore, disk := CountingDisk())
+    kills = range(disk.count // 3, disk.count, disk.count // 6)
+    spawn = multiprocessing.get_context("forkserver")
+    for at in [*faults, *(-at for at in kills)]:
+        if at > 0:
+            with suppress(WriteError, OutputError):
+                run(settings, ignore, FailingDisk(at))
+        else:
+            process = spawn.Process(target=run_until_killed, args=(settings, -at))
+            process.start()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+        if not (tmp_path / "out" / "_SUCCESS").exists() or (tmp_path / "out.labelf").exists():
+            run(settings, ignore)
+        assert contents(tmp_path / "out") == whole
+        shutil.rmtree(tmp_path / "out")
+        shutil.rmtree(tmp_path / "out.labelf", ignore_errors=True)
+    survived("faults of a partitioned folder", len(faults))
+    survived("kills of a partitioned folder", len(kills))
 
 
 def test_a_run_without_a_row_has_columns(settings: RunSettings, tmp_path: Path) -> None:
