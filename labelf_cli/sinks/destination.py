@@ -14,7 +14,7 @@ from labelf_cli.sinks.files import Output, is_device, open_output
 from labelf_cli.sinks.open import open_sink
 from labelf_cli.sinks.parquet_folder import ParquetFolder
 from labelf_cli.sinks.part import Part
-from labelf_cli.sinks.partitioned import Partitioned, require_partitions, without
+from labelf_cli.sinks.partitioned import PartitionedFolder, require_partitions, without
 from labelf_cli.sinks.whole import Folder, OneFile, Whole
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.location import Location
@@ -259,4 +259,4 @@ def _resumed(place: Location, table: Table, durable: Durable, journal: Journal) 
     its = ParquetFolder(place.path, durable.disk, journal)
     its.resume(durable.fingerprint, restart=durable.restart)
     folder = Folder(its, without(table.schema, table.partition_by), table.part_rows)
-    return Partitioned(folder, table.partition_by) if table.partition_by else folder
+    return PartitionedFolder(folder, table.partition_by) if table.partition_by else folder

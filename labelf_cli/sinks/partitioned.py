@@ -25,7 +25,7 @@ _ESCAPED = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
 
 
 @dataclass(frozen=True)
-class Partitioned(Whole):
+class PartitionedFolder(Whole):
     """Parquet files in the folders of their partitions; the rows of each are in their order.
 
     They are shared out to files on this machine's disk first, one of which is open at a time, so
@@ -50,7 +50,9 @@ class Partitioned(Whole):
             written += self.folder.write(_read(share), f"{below}/")
             share.unlink()
         if sum(part.rows for part in written) != rows:  # law 2
-            raise RunError(f"{rows} rows were shared out, but not all written", where=its.path)
+            raise RunError(
+                f"{rows} rows were shared out, but not all written", where=its.disk.shown(its.path)
+            )
         its.succeed(written or self.folder.write_no_row(), summary)
 
     def _share_out(self, batches: Iterable[pa.RecordBatch]) -> tuple[dict[str, Path], int]:
