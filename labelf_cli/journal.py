@@ -118,7 +118,7 @@ class Journal:
         self._output, self._disk = output, disk
         self.entries: list[Entry] = []
         self.keeps = self.has_published = self.is_resumed = False
-        self._is_new, self._fingerprint = False, b""
+        self._is_nobodys, self._fingerprint = False, b""
         disk.make_folder(self.folder)
         try:
             self._lease = disk.lock(self.folder)
@@ -153,7 +153,7 @@ class Journal:
             )
         self.has_published = _PUBLISHING in self._disk.names(self.folder)
         self.is_resumed = before == self._fingerprint and not restart
-        self._is_new = before is None and not self.has_published
+        self._is_nobodys = before is None
 
     def begin(self) -> None:
         """Keep what the same run has left, and remove the rest."""
@@ -256,8 +256,8 @@ class Journal:
             self.remove()
 
     def leave(self) -> None:
-        """Let others work on the output; all that is left is what an earlier run has."""
-        if self._is_new:
+        """Let others work on the output; what an earlier run has left, and may go on with, stays."""
+        if self._is_nobodys:
             self.remove()
         else:
             self.release()

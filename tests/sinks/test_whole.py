@@ -135,6 +135,25 @@ def test_what_an_unfinished_run_has_published_goes_with_its_work(
     assert pq.read_metadata(tmp_path / "out" / PARTS[0]).num_rows == 150
 
 
+class NoRemoval(Disk):
+    """The process ends while the work folder is removed."""
+
+    def remove_folder(self, path: PurePath) -> None:
+        raise KeyboardInterrupt(path)
+
+
+def test_what_is_left_of_a_run_that_is_done_goes_when_its_folder_is_refused(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, ignore, NoRemoval())
+    assert (tmp_path / "out.labelf" / "publishing").exists()
+    with pytest.raises(OutputError, match="exists already"):
+        run(settings, ignore)
+    assert names(tmp_path / "out") == ["_SUCCESS", *PARTS]
+    assert not (tmp_path / "out.labelf").exists()
+
+
 def test_the_same_command_goes_on_with_a_folder(settings: RunSettings, tmp_path: Path) -> None:
     broken_off(settings, tmp_path)
     run(settings, ignore)
