@@ -256,7 +256,7 @@ class Journal:
             self.remove()
 
     def leave(self) -> None:
-        """Let others work on the output; what an earlier run has left, and may go on with, stays."""
+        """Let others work on the output; what an earlier run may go on with stays."""
         if self._is_nobodys:
             self.remove()
         else:
