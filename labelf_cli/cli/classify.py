@@ -123,7 +123,8 @@ def classify(
     ray_address: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Of the cluster for --engine ray; else one on this machine."
+            metavar="ADDRESS",
+            help="Of the cluster for --engine ray; else RAY_ADDRESS, or one on this machine.",
         ),
     ] = None,
     report: Annotated[

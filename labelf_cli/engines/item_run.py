@@ -13,7 +13,7 @@ from labelf_cli.engines.items import (
     numbered_columns,
 )
 from labelf_cli.engines.plan import Plan
-from labelf_cli.errors import RunError
+from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format
 from labelf_cli.journal import Entry, Fingerprint, Journal
 from labelf_cli.labeller import Labeller
@@ -60,19 +60,27 @@ class ItemRun:
             restart: whether to throw away what a run of another fingerprint has left.
 
         Raises:
-            OutputError: another run is at work on the same output, what is left is of another
-                run, or the folder is another's.
-            OSError: the output can't be written.
+            OutputError: it can't be written to, another run is at work on it, what is left is of
+                another run, or the folder is another's.
         """
-        self._files, self._disk = items.files, items.files.place.open()
-        self._journal = ItemJournal(items.files, self._disk)
-        self._folder = ParquetFolder(items.files.folder, self._disk, self._journal)
+        place = items.files.place
+        self._files, self._disk = items.files, place.open()
+        try:
+            self._journal = ItemJournal(items.files, self._disk)
+            self._folder = ParquetFolder(items.files.folder, self._disk, self._journal)
+            self._resume(decides, restart=restart)
+        except OSError as error:
+            raise OutputError(
+                f"can't be written ({error.strerror})", where=place, todo="Choose another -o"
+            ) from None
+        self._is_open = True
+
+    def _resume(self, decides: Fingerprint, *, restart: bool) -> None:
         try:
             self._folder.resume(decides, restart=restart)
         except BaseException:
             self._journal.leave()
             raise
-        self._is_open = True
 
     def plan(self, make: Callable[[], Plan]) -> Plan:
         """The plan that was made, or is made now and kept."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from labelf_cli.chunk import Chunk, recut
 from labelf_cli.engines.items import Item, ItemSettings
-from labelf_cli.errors import RunError
+from labelf_cli.errors import RunError, write_errors
 from labelf_cli.formats import Format
 from labelf_cli.journal import Entry
 from labelf_cli.labeller import Labeller
@@ -86,8 +86,12 @@ class ItemWorker:
 
         Raises:
             RunError: it can't be labelled.
-            OSError: it can't be written.
+            WriteError: it can't be written.
         """
+        with write_errors(self._files.place):
+            return self._label(item)
+
+    def _label(self, item: Item) -> Entry:
         begun = self._begin(item)
         with self._draft() as draft:
             entry = self._write(item, draft)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from labelf_cli.engines.items import Item, ItemSettings
+from labelf_cli.errors import write_errors
 from labelf_cli.sources.rejects import (
     BadRowPolicy,
     BadRows,
@@ -49,15 +50,17 @@ def look_through(settings: ItemSettings, file: int, policy: BadRowPolicy) -> Fou
 
     Raises:
         BadRowError: a row can't be read, and is not to be rejected.
-        OSError: the bad ones can't be written down.
+        WriteError: the bad ones can't be written down.
     """
     if policy is BadRowPolicy.FAIL:
         return _count(settings, file, FailOnBadRows())
-    disk, draft = settings.files.place.open(), settings.files.draft()
-    with disk.create(draft) as stream:
-        found = _count(settings, file, RejectBadRows(stream))
-    disk.sync(draft)
-    disk.replace(draft, settings.files.rejects(file))
+    place = settings.files.place
+    disk, draft = place.open(), settings.files.draft()
+    with write_errors(place):
+        with disk.create(draft) as stream:
+            found = _count(settings, file, RejectBadRows(stream))
+        disk.sync(draft)
+        disk.replace(draft, settings.files.rejects(file))
     return found
 
 

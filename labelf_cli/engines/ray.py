@@ -7,7 +7,10 @@ since a node was lost or thought lost, is the same bytes under the same name.
 import logging
 import os
 import re
+import secrets
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,13 +25,16 @@ from labelf_cli.errors import LabelfError, RunError, UsageError, extra, write_er
 from labelf_cli.formats import Format, format_of
 from labelf_cli.journal import Entry
 from labelf_cli.run import Progress
-from labelf_cli.run_settings import RunSettings
+from labelf_cli.run_settings import RunSettings, check_rejects
+from labelf_cli.sinks.files import check_place
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.rejects import BadRowPolicy
 from labelf_cli.summary import Summary
 
 if TYPE_CHECKING:
     import ray.data
+
+_log = logging.getLogger(__name__)
 
 _ITEMS_PER_ACTOR = 32
 _ANSWER_SECONDS = 10
@@ -42,7 +48,8 @@ class RayEngine:
     """Runs on a cluster.
 
     Attributes:
-        address: of the cluster; None for one on this machine that ends with the run.
+        address: of the cluster; if None, what RAY_ADDRESS says, else one on this machine that ends
+            with the run.
     """
 
     address: str | None = None
@@ -56,6 +63,7 @@ class RayEngine:
         """
         began = time.monotonic()
         _require_able(settings)
+        check_rejects(settings)
         items, decides = prepared(settings)
         place = items.files.place
         with (
@@ -63,6 +71,8 @@ class RayEngine:
             closing(ItemRun(items, decides, restart=settings.restart)) as output,
             _cluster(self.address),
         ):
+            if settings.bad_rows is BadRowPolicy.REJECT:
+                check_place(settings.rejects_file, "--rejects")
             plan = output.plan(lambda: _planned(items, settings.bad_rows))
             if settings.max_rejects:
                 read = plan.rows + plan.rejected
@@ -114,10 +124,21 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
 """Ray sends no statistics, and says only what went wrong."""
 
 
+def _own_token() -> dict[str, str]:
+    """Variables by which a cluster that listens on all interfaces obeys this run alone.
+
+    See Ray's documentation on token authentication.
+    """
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 @contextmanager
 def _cluster(address: str | None) -> Iterator[None]:
     """A connection to the cluster, unless there is one already."""
-    for name, value in _QUIET.items():
+    # By itself Ray would join whatever cluster began last on this machine.
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    environment = _QUIET | (_own_token() if address == "local" else {})
+    for name, value in environment.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
     with extra("ray", "--engine ray"):
@@ -127,7 +148,8 @@ def _cluster(address: str | None) -> Iterator[None]:
         return
     try:
         _require_answer(address)
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+        with _signals_stay():
+            ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"no cluster answers ({error})", where="--ray-address", todo=_CHECK_ADDRESS
@@ -142,34 +164,73 @@ def _cluster(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _require_answer(address: str | None) -> None:
+@contextmanager
+def _signals_stay() -> Iterator[None]:
+    """Let SIGTERM do afterwards what it did before: Ray makes it an exit with code 15."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # of Ray's handler, or of ours
+        raise SystemExit(128 + signal.SIGTERM) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _require_answer(address: str) -> None:
     """Find out whether a host listens, for which Ray would wait many minutes.
 
     Raises:
         OSError: it does not.
     """
-    found = re.fullmatch(r"(?:ray://)?([^:/]+):([0-9]+)", address or "")
+    found = re.fullmatch(r"(?:ray://)?([^:/]+):([0-9]+)", address)
     if found:
         socket.create_connection((found[1], int(found[2])), _ANSWER_SECONDS).close()
 
 
 def _planned(items: ItemSettings, policy: BadRowPolicy) -> Plan:
-    """Look through all inputs, each in a task of its own."""
+    """Look through all inputs, few small ones or one large one in a task."""
     import ray  # noqa: PLC0415
 
-    look = ray.remote(num_cpus=1, max_retries=3)(_caught(look_through))
-    found: list[Found] = [
-        _value(its)
-        for its in ray.get([look.remote(items, file, policy) for file in range(len(items.names))])
+    actors = _actors(items)
+    look = ray.remote(num_cpus=1, max_retries=3)(_caught(_look_through))
+    # Sent once: with each of many inputs a task, the names of all would be sent for each.
+    settings = ray.put(items)
+    names = len(items.names)
+    some = max(names // (_ITEMS_PER_ACTOR * actors), 1)
+    asked = [
+        look.remote(settings, range(first, min(first + some, names)), policy)
+        for first in range(0, names, some)
     ]
-    return Plan.of(found, _ITEMS_PER_ACTOR * _actors(items))
+    found: list[Found] = [its for task in asked for its in _value(ray.get(task))]
+    return Plan.of(found, _ITEMS_PER_ACTOR * actors)
+
+
+def _look_through(items: ItemSettings, files: range, policy: BadRowPolicy) -> list[Found]:
+    return [look_through(items, file, policy) for file in files]
 
 
 def _actors(items: ItemSettings) -> int:
-    """As many as the cluster has room for."""
+    """As many as the nodes have room for.
+
+    Raises:
+        UsageError: none of them has room for one, for which Ray would wait for ever.
+    """
     import ray  # noqa: PLC0415
 
-    return max(int(ray.cluster_resources().get("CPU", 1)) // items.threads, 1)
+    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    most = max(cores, default=0)
+    if not most:  # a cluster that grows when it is asked may have none yet
+        _log.warning("no node of the cluster has a core: waiting for one")
+    elif most < items.threads:
+        raise UsageError(
+            f"no node of the cluster has as many cores, but {most} at most",
+            where=f"--threads {items.threads}",
+            todo="Choose fewer",
+        )
+    return max(sum(its // items.threads for its in cores), 1)
 
 
 def _caught(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -174,6 +174,16 @@ def open_place(place: Location, disk: Storage, option: str = "-o") -> Output:
         ) from None
 
 
+def check_place(place: Location, option: str) -> None:
+    """Find out before the run whether a file can be written there; what stands there stays.
+
+    Raises:
+        OutputError: it can't.
+    """
+    if not is_stream(place):
+        open_place(place, place.open(option), option).discard()
+
+
 def open_rejects(place: Location, disk: Storage, work: PurePath | None) -> Output:
     """The file of rejected rows.
 

@@ -21,7 +21,7 @@ from labelf_cli.engines.item_run import ItemRun, prepared
 from labelf_cli.engines.item_worker import FileRows, ItemWorker
 from labelf_cli.engines.items import Item, ItemSettings
 from labelf_cli.engines.plan import Found, Plan, Unit, look_through
-from labelf_cli.errors import BadRowError, InputError, OutputError, RunError
+from labelf_cli.errors import BadRowError, InputError, OutputError, RunError, WriteError
 from labelf_cli.formats import Format, Layout, format_of
 from labelf_cli.run import run
 from labelf_cli.run_settings import RunSettings
@@ -206,6 +206,17 @@ def test_in_a_bucket_what_is_done_is_not_done_again(
     ]
     expected = pq.read_table(tmp_path / "local.parquet").to_pylist()
     assert found == [row | {"labelf.row": at} for at, row in enumerate(expected, start=1)]
+
+
+def test_an_output_that_can_not_be_written(asked: RunSettings, tmp_path: Path) -> None:
+    """Before the run, and in the midst of it."""
+    with pytest.raises(OutputError, match="absent/out: can't be written .* Choose another -o"):
+        begun(replace(asked, output=tmp_path / "absent" / "out"))
+    settings, output = begun(asked)
+    plan, worker = output.plan(lambda: planned(settings)), ItemWorker(settings)
+    with pytest.raises(WriteError, match=f"{tmp_path}/out: can't be written"):
+        worker.label(plan.items[0])  # into a folder that was not made
+    output.close()
 
 
 def test_what_has_no_plan_leaves_nothing(asked: RunSettings, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """``--engine ray`` on a cluster of two nodes: the rows of a local run, whoever dies meanwhile."""
 
+import os
 import random
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +22,7 @@ from test_run import ignore
 
 from labelf_cli.config import Config
 from labelf_cli.engines.ray import RayEngine
-from labelf_cli.errors import BadRowError, UsageError
+from labelf_cli.errors import BadRowError, OutputError, UsageError
 from labelf_cli.formats import Layout
 from labelf_cli.run import Progress, run
 from labelf_cli.run_settings import RunSettings
@@ -180,23 +183,62 @@ def test_a_driver_that_is_killed_goes_on(
     require_equal(output, local)
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_of_its_own_ends_with_a_signal(
+    write_model: WriteModel, tables: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It obeys the run alone, and the one that began before it is not joined."""
+    toml, work = tmp_path / "models.toml", tmp_path / "out.labelf"
+    toml.write_text(f"[[models]]\nname = 'm'\npath = '{write_model()}'\n")
+    command: list[str | Path] = [sys.executable, "-m", "labelf_cli", "classify", *tables]
+    command += ["-c", toml, "-o", tmp_path / "out", "--quiet", "--engine", "ray"]
+    env = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        ends = time.monotonic() + 120
+        while not list(work.glob("0*.json")) and time.monotonic() < ends:
+            time.sleep(0.02)
+        children = ["pgrep", "-P", str(process.pid), "gcs_server"]
+        pid = subprocess.run(children, capture_output=True, text=True, check=True).stdout.strip()
+        environ = Path(f"/proc/{pid}/environ").read_text()
+        process.terminate()
+        _, told = process.communicate(timeout=60)
+    assert re.search("RAY_AUTH_MODE=token\0RAY_AUTH_TOKEN=[0-9a-f]{64}\0", environ)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert [line for line in told.splitlines() if "core_worker.cc" not in line] == []
+    assert list(work.glob("0*.json"))
+
+
+def test_what_can_not_be_done_is_refused_before_it_begins(
+    cluster: TwoNodes, config: Config, tables: tuple[str, ...], tmp_path: Path
+) -> None:
+    engine, asked = RayEngine(cluster.address), RunSettings(config, tables, 3, tmp_path / "out")
+    with pytest.raises(UsageError, match="--threads 3: no node of the cluster has as many cores"):
+        engine.run(asked, ignore)
+    asked = replace(asked, threads=1, rejects=Location(f"{tmp_path}/absent/rejects.jsonl"))
+    with pytest.raises(UsageError, match="are for --bad-rows reject"):
+        engine.run(asked, ignore)
+    with pytest.raises(OutputError, match=r"can't be written.* Choose another --rejects"):
+        engine.run(replace(asked, bad_rows=BadRowPolicy.REJECT), ignore)
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_rejects_and_layouts(
     cluster: TwoNodes,
     config: Config,
     tmp_path: Path,
 ) -> None:
-    paths = tmp_path / "a.csv", tmp_path / "b.csv"
+    paths = [tmp_path / f"{number:03}.csv" for number in range(130)]
     for path in paths:
         path.write_text("id,text\n1,my bill\nx,y,z\n2,no signal\n")
     names, output = tuple(map(str, paths)), tmp_path / "out"
     engine = RayEngine(cluster.address)
     asked = RunSettings(config, names, 1, output, layout=Layout.LONG)
-    with pytest.raises(BadRowError, match=r"a\.csv, line 3: 3 fields where there should be 2"):
+    with pytest.raises(BadRowError, match=r"000\.csv, line 3: 3 fields where there should be 2"):
         engine.run(asked, ignore)
     rejecting = RunSettings(
         config, names, 1, output, layout=Layout.LONG, bad_rows=BadRowPolicy.REJECT, restart=True
     )
-    assert engine.run(rejecting, ignore).rejected == 2
+    assert engine.run(rejecting, ignore).rejected == 130
     local = tmp_path / "local.parquet"
     run(
         RunSettings(config, names, 1, local, layout=Layout.LONG, bad_rows=BadRowPolicy.REJECT),
