@@ -210,7 +210,7 @@ def test_in_a_bucket_what_is_done_is_not_done_again(
 
 def test_an_output_that_can_not_be_written(asked: RunSettings, tmp_path: Path) -> None:
     """Before the run, and in the midst of it."""
-    with pytest.raises(OutputError, match="absent/out: can't be written .* Choose another -o"):
+    with pytest.raises(OutputError, match=r"absent/out: can't be written .* Choose another -o"):
         begun(replace(asked, output=tmp_path / "absent" / "out"))
     settings, output = begun(asked)
     plan, worker = output.plan(lambda: planned(settings)), ItemWorker(settings)
