@@ -4,24 +4,18 @@ Only what an item came to passes through the driver, never its rows. An item tha
 since a node was lost or thought lost, is the same bytes under the same name.
 """
 
-import logging
-import os
-import re
-import secrets
-import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from labelf_cli.engines.cluster import actors_of, cluster
 from labelf_cli.engines.item_run import ItemRun, prepared
 from labelf_cli.engines.item_worker import ItemWorker
 from labelf_cli.engines.items import Item, ItemSettings
 from labelf_cli.engines.plan import Found, Plan, look_through
-from labelf_cli.errors import LabelfError, RunError, UsageError, extra, write_errors
+from labelf_cli.errors import LabelfError, RunError, UsageError, write_errors
 from labelf_cli.formats import Format, format_of
 from labelf_cli.journal import Entry
 from labelf_cli.run import Progress
@@ -34,10 +28,7 @@ from labelf_cli.summary import Summary
 if TYPE_CHECKING:
     import ray.data
 
-_log = logging.getLogger(__name__)
-
 _ITEMS_PER_ACTOR = 32
-_ANSWER_SECONDS = 10
 
 _IN_FLIGHT = 2
 """Items that an actor has been given: the one that it labels and the next."""
@@ -69,7 +60,7 @@ class RayEngine:
         with (
             write_errors(place),
             closing(ItemRun(items, decides, restart=settings.restart)) as output,
-            _cluster(self.address),
+            cluster(self.address),
         ):
             if settings.bad_rows is BadRowPolicy.REJECT:
                 check_place(settings.rejects_file, "--rejects")
@@ -118,83 +109,11 @@ def _require_able(settings: RunSettings) -> None:
         raise UsageError("it writes Parquet", where="--output-format", todo="Leave it out")
 
 
-_CHECK_ADDRESS = "Check the address, and set RAY_AUTH_MODE=token if the cluster asks for a token"
-
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
-"""Ray sends no statistics, and says only what went wrong."""
-
-
-def _own_token() -> dict[str, str]:
-    """Variables by which a cluster that listens on all interfaces obeys this run alone.
-
-    See Ray's documentation on token authentication.
-    """
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-@contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """A connection to the cluster, unless there is one already."""
-    # By itself Ray would join whatever cluster began last on this machine.
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    environment = _QUIET | (_own_token() if address == "local" else {})
-    for name, value in environment.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    with extra("ray", "--engine ray"):
-        import ray.data  # noqa: PLC0415  # it takes seconds
-    if ray.is_initialized():
-        yield
-        return
-    try:
-        _require_answer(address)
-        with _signals_stay():
-            ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"no cluster answers ({error})", where="--ray-address", todo=_CHECK_ADDRESS
-        ) from None
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        raise RunError(
-            f"the cluster failed ({error})", where="--engine ray", todo="Run the same command again"
-        ) from error
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _signals_stay() -> Iterator[None]:
-    """Let SIGTERM do afterwards what it did before: Ray makes it an exit with code 15."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    except SystemExit:  # of Ray's handler, or of ours
-        raise SystemExit(128 + signal.SIGTERM) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _require_answer(address: str) -> None:
-    """Find out whether a host listens, for which Ray would wait many minutes.
-
-    Raises:
-        OSError: it does not.
-    """
-    found = re.fullmatch(r"(?:ray://)?([^:/]+):([0-9]+)", address)
-    if found:
-        socket.create_connection((found[1], int(found[2])), _ANSWER_SECONDS).close()
-
-
 def _planned(items: ItemSettings, policy: BadRowPolicy) -> Plan:
     """Look through all inputs, few small ones or one large one in a task."""
     import ray  # noqa: PLC0415
 
-    actors = _actors(items)
+    actors = actors_of(items.threads)
     look = ray.remote(num_cpus=1, max_retries=3)(_caught(_look_through))
     # Sent once: with each of many inputs a task, the names of all would be sent for each.
     settings = ray.put(items)
@@ -210,27 +129,6 @@ def _planned(items: ItemSettings, policy: BadRowPolicy) -> Plan:
 
 def _look_through(items: ItemSettings, files: range, policy: BadRowPolicy) -> list[Found]:
     return [look_through(items, file, policy) for file in files]
-
-
-def _actors(items: ItemSettings) -> int:
-    """As many as the nodes have room for.
-
-    Raises:
-        UsageError: none of them has room for one, for which Ray would wait for ever.
-    """
-    import ray  # noqa: PLC0415
-
-    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    most = max(cores, default=0)
-    if not most:  # a cluster that grows when it is asked may have none yet
-        _log.warning("no node of the cluster has a core: waiting for one")
-    elif most < items.threads:
-        raise UsageError(
-            f"no node of the cluster has as many cores, but {most} at most",
-            where=f"--threads {items.threads}",
-            todo="Choose fewer",
-        )
-    return max(sum(its // items.threads for its in cores), 1)
 
 
 def _caught(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -316,7 +214,7 @@ def _data_set(items: ItemSettings, left: Sequence[Item]) -> "ray.data.Dataset":
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    actors = min(_actors(items), len(left))
+    actors = min(actors_of(items.threads), len(left))
     pool = ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=_IN_FLIGHT)
     rows = [{"item": tuple(item)} for item in left]
     return ray.data.from_items(rows, override_num_blocks=len(rows)).map(
