@@ -181,6 +181,7 @@ def classify(
         bad_rows=bad_rows,
         max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
         rejects=None if rejects is None else Location(rejects),
+        report=report,
     )
     with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
         summary = engine_run(engine, ray_address)(settings, progress)
