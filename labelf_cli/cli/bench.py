@@ -30,9 +30,7 @@ def bench(
 
     Example: labelf bench --config models.toml --input calls.csv
     """
-    from rich.console import Console
-
-    from labelf_cli.cli.console import show_doing
+    from labelf_cli.cli.console import StdoutConsole, show_doing
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.jobs import bench as job
@@ -47,7 +45,7 @@ def bench(
     )
     with show_doing() as progress:
         measured = job.bench(settings, lambda what: progress(f"measuring {what}"))
-    _show(measured, settings.threads, Console(highlight=False))
+    _show(measured, settings.threads, StdoutConsole())
 
 
 def _show(bench: "Bench", threads: int, console: "Console") -> None:

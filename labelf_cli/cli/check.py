@@ -41,8 +41,7 @@ def check(
 
     Example: labelf check --config models.toml calls.csv
     """
-    from rich.console import Console
-
+    from labelf_cli.cli.console import StdoutConsole
     from labelf_cli.cli.logs import say
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
@@ -58,7 +57,7 @@ def check(
         separator=separator,
     )
     found = job.check(settings)
-    _show(found, settings.threads, Console(highlight=False))
+    _show(found, settings.threads, StdoutConsole())
     for fault in found.faults:
         say(fault)
     raise typer.Exit(2 if found.faults else 0)

@@ -117,9 +117,9 @@ def _page(
 
 
 def _show(found: "list[Evaluation]") -> None:
-    from rich.console import Console
+    from labelf_cli.cli.console import StdoutConsole
 
-    console = Console(highlight=False)
+    console = StdoutConsole()
     for one in found:
         console.print(_summary(one))
         console.print(_per_label(one))

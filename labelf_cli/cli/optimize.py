@@ -72,9 +72,9 @@ def optimize(
 
 
 def _show(optimized: "Optimized") -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from labelf_cli.cli.console import StdoutConsole
     from labelf_cli.cli.tables import facts_table
 
     before, after = optimized.bytes_before, optimized.bytes_after
@@ -91,7 +91,7 @@ def _show(optimized: "Optimized") -> None:
     if (agreement := optimized.agreement) is not None:
         rows["equal labels"] = f"{agreement.share:.4f} of {agreement.texts:,} texts"
         rows["score change"] = f"{agreement.largest_change:.3g} at most"
-    console = Console(highlight=False)
+    console = StdoutConsole()
     facts = {name: Text(value) for name, value in rows.items()}
     console.print(facts_table(str(optimized.path), facts))
     if agreement is None:

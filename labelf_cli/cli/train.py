@@ -117,16 +117,16 @@ def _today() -> "date":
 
 
 def _show(models: "list[Trained]") -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from labelf_cli.cli.console import StdoutConsole
     from labelf_cli.cli.tables import figures_table
 
     table = figures_table("model", "rows", "labels", "accuracy", "macro F1")
     for model in models:
         figures = [f"{f:.3f}" if f is not None else "-" for f in (model.accuracy, model.macro_f1)]
         table.add_row(Text(str(model.path)), f"{model.rows:,}", str(len(model.labels)), *figures)
-    console = Console(highlight=False)
+    console = StdoutConsole()
     console.print(table)
     if not any(model.folds for model in models):
         return

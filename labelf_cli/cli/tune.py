@@ -88,9 +88,9 @@ def tune(
 
 
 def _show(tuned: "list[Tuned]", output: Path) -> None:
-    from rich.console import Console
+    from labelf_cli.cli.console import StdoutConsole
 
-    console = Console(highlight=False)
+    console = StdoutConsole()
     for one in tuned:
         console.print(_table(one))
         for line in _lines(one):
