@@ -308,10 +308,10 @@ def test_nothing_else_is_written_over_an_input_or_an_output(
 ) -> None:
     source = write_table(tmp_path / "in.csv", make_rows(3))
     before = source.read_bytes()
-    paths = {name: tmp_path / its if isinstance(its, str) else its for name, its in changes.items()}
-    asked = settings_of(small, source, output=tmp_path / "out.csv", bad_rows=BadRowPolicy.REJECT)
+    changes = {name: tmp_path / x if isinstance(x, str) else x for name, x in changes.items()}
+    usual = {"output": tmp_path / "out.csv", "bad_rows": BadRowPolicy.REJECT}
     with pytest.raises(OutputError, match=re.escape(message)):
-        run(replace(asked, **paths), ignore)
+        run(settings_of(small, source, **usual | changes), ignore)
     assert (source.read_bytes(), list(tmp_path.glob("*.csv*"))) == (before, [source])
 
 

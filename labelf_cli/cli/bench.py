@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
+from labelf_cli.cli.options import (
+    ConfigFile,
+    Delimiter,
+    Encoding,
+    InputFormat,
+    ModelNames,
+    TextColumn,
+    Threads,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +29,8 @@ def bench(
     text_column: TextColumn = None,
     model: ModelNames = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     threads: Threads = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="About how long one measurement takes.")
@@ -41,6 +51,8 @@ def bench(
         threads=threads or usable_cores(),
         text_columns=tuple(text_column or ()),
         format=input_format,
+        delimiter=delimiter,
+        encoding=encoding,
         seconds=seconds,
     )
     with show_doing() as progress:

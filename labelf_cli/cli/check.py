@@ -7,8 +7,11 @@ import typer
 
 from labelf_cli.cli.options import (
     ConfigFile,
+    Delimiter,
+    Encoding,
     InputFormat,
     ModelNames,
+    NoHeader,
     Separator,
     TextColumn,
     Threads,
@@ -30,6 +33,9 @@ def check(
     text_column: TextColumn = None,
     model: ModelNames = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     layout: Annotated[Layout, typer.Option(help="Of the output that is meant.")] = Layout.WIDE,
     separator: Separator = ".",
     threads: Threads = None,
@@ -53,6 +59,9 @@ def check(
         inputs=tuple(inputs or ()),
         text_columns=tuple(text_column or ()),
         format=input_format,
+        delimiter=delimiter,
+        encoding=encoding,
+        header=not no_header,
         layout=layout,
         separator=separator,
     )

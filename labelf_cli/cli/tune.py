@@ -10,6 +10,8 @@ from labelf_cli.cli.options import (
     AsJson,
     Cache,
     ConfigFile,
+    Delimiter,
+    Encoding,
     Gold,
     GoldSeparator,
     InputFormat,
@@ -48,6 +50,8 @@ def tune(
     text_column: TextColumn = None,
     gold_separator: GoldSeparator = ";",
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
     cache: Cache = None,
     threads: Threads = None,
@@ -69,7 +73,13 @@ def tune(
 
     settings = job.TuneSettings(
         table=LabelledTable(
-            tuple(inputs), parse_gold(gold), tuple(text_column or ()), input_format, gold_separator
+            tuple(inputs),
+            parse_gold(gold),
+            tuple(text_column or ()),
+            input_format,
+            gold_separator,
+            delimiter,
+            encoding,
         ),
         config=config,
         output=output,
