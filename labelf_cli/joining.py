@@ -145,7 +145,11 @@ def _batches(path: str) -> Iterator[pa.RecordBatch]:
 
 
 def _other_rows(path: str) -> RunError:
-    return RunError("it has not the rows that its manifest tells", where=path)
+    return RunError(
+        "it has not the rows that its manifest tells",
+        where=path,
+        todo="Run the command that makes it again",
+    )
 
 
 def outputs_of(paths: Sequence[str], format_: Format, schema: pa.Schema) -> Outputs:

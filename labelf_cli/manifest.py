@@ -144,7 +144,14 @@ class Manifest:
             ) from None
         except OSError as error:
             raise InputError(f"can't be read ({error.strerror})", where=name, todo=_MEND) from None
-        except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException):
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            pa.ArrowException,
+        ):
             raise InputError("can't be read", where=name, todo=_AGAIN) from None
 
     @classmethod
@@ -153,20 +160,23 @@ class Manifest:
         rejected = record["rejected"]
         if rejected is not None:
             by_unit = tuple((int(first), int(count)) for first, count in rejected["by_unit"])
-            digest = Digest(**rejected["digest"])
-            rejected = Rejected(**rejected | {"digest": digest, "by_unit": by_unit})
-        return cls(
+            read = {"digest": Digest(**rejected["digest"]), "by_unit": by_unit}
+            file = rejected["file"] and str(rejected["file"])
+            rejected = Rejected(**rejected | read | {"file": file})
+        its = cls(
             **record
             | {
                 "shard": Shard(**record["shard"]),
                 "format": Format(record["format"]),
                 "schema": schema,
-                "stretches": tuple(Stretch(*its) for its in record["stretches"]),
+                "stretches": tuple(Stretch(*map(int, rows)) for rows in record["stretches"]),
                 "output": Digest(**record["output"]),
                 "rejected": rejected,
-                "summary": Summary.from_record(record["summary"]),
+                "summary": Summary() + Summary.from_record(record["summary"]),
             }
         )
+        _ = its.run  # fails where the fingerprint is none
+        return its
 
     @property
     def run(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from labelf_cli.predictions import Answers
 from labelf_cli.rows import ALL_ROWS, Rows
 from labelf_cli.run_settings import (
     RunSettings,
+    check_files,
     check_partitions,
     check_rejects,
     check_shard,
@@ -76,6 +77,7 @@ def run(
     check_shard(settings)
     check_partitions(settings)
     source, names, format_ = _open_source(settings)
+    check_files(settings, names)
     with Labeller.open(
         settings.config, settings.threads, settings.cache, settings.max_requests
     ) as labeller:

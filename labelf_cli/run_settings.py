@@ -1,17 +1,20 @@
 """What decides a run, as a user asks for it, and what of it can't be had together."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelf_cli.config import Config
 from labelf_cli.errors import OutputError, UsageError
 from labelf_cli.formats import Format, Layout, format_of
+from labelf_cli.manifest import MANIFEST_SUFFIX
 from labelf_cli.shard import Shard
 from labelf_cli.sinks.destination import PART_ROWS
 from labelf_cli.sinks.files import is_stream
 from labelf_cli.sources.files import STDIN
 from labelf_cli.sources.rejects import REJECTS_SUFFIX, BadRowPolicy, MaxRejects
 from labelf_cli.storage.location import Location
+from labelf_cli.storage.names import InputName
 
 CHUNK_ROWS = 4096
 
@@ -40,6 +43,7 @@ class RunSettings:
         bad_rows: what becomes of rows that can't be read.
         max_rejects: so many of them may be rejected; None for any number.
         rejects: file of the rejected ones; None for the output's name with a suffix.
+        report: file that the summary is to be written to afterwards; None for none.
         restart: whether to throw away what an earlier run with other settings has left.
         shard: the part of the rows that is answered; None for all.
         part_seconds: about how much work a crash may cost.
@@ -66,6 +70,7 @@ class RunSettings:
     bad_rows: BadRowPolicy = BadRowPolicy.FAIL
     max_rejects: MaxRejects | None = None
     rejects: Path | Location | None = None
+    report: Path | None = None
     restart: bool = False
     shard: Shard | None = None
     part_seconds: float = 1.0
@@ -110,6 +115,44 @@ def check_rejects(settings: RunSettings) -> None:
         _ = settings.rejects_file
     elif settings.rejects or settings.max_rejects:
         raise UsageError("--rejects and --max-rejects are for --bad-rows reject")
+
+
+def check_files(settings: RunSettings, names: Sequence[str]) -> None:
+    """Refuse to write over an input, or over another file of the run.
+
+    The table may take the place of its input, unless other shards read that, too.
+
+    Args:
+        settings: of the run.
+        names: of the inputs.
+
+    Raises:
+        OutputError: two of them are the same.
+    """
+    taken = {InputName.of(name).identity: "an input" for name in names if name != STDIN}
+    if settings.place is not None and settings.shard is None:
+        taken.pop(settings.place.identity, None)
+    for option, its in _written(settings):
+        if is_stream(its):
+            continue
+        if what := taken.get(its.identity):
+            raise OutputError(
+                f"it is {what} of this run", where=its, todo=f"Choose another {option}"
+            )
+        taken[its.identity] = "another output"
+
+
+def _written(settings: RunSettings) -> Iterator[tuple[str, Location]]:
+    """The files of a run, each with the option that names it."""
+    place = settings.place
+    if place is not None:
+        yield "-o", place
+    if place is not None and settings.shard is not None:
+        yield "-o", place.suffixed(MANIFEST_SUFFIX)
+    if settings.bad_rows is BadRowPolicy.REJECT:
+        yield "--rejects", settings.rejects_file
+    if settings.report is not None:
+        yield "--report", Location.of(settings.report)
 
 
 def check_shard(settings: RunSettings) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labelf_cli.config import Config
-from labelf_cli.errors import BadRowError, RunError, UsageError
+from labelf_cli.errors import BadRowError, OutputError, RunError, UsageError
 from labelf_cli.formats import Layout
 from labelf_cli.run import Progress, run
 from labelf_cli.run_settings import RunSettings
+from labelf_cli.shard import Shard
+from labelf_cli.sources.rejects import BadRowPolicy
 from labelf_cli.summary import Summary
 
 ROWS = 230
@@ -287,6 +290,29 @@ def test_an_input_may_be_its_own_output(small: Config, tmp_path: Path) -> None:
     found = classify(small, table, table)
     assert [row["id"] for row in found] == [row["id"] for row in rows]
     assert "m.label" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rejects": "in.csv"}, "in.csv: it is an input of this run. Choose another --rejects"),
+        ({"report": "in.csv"}, "in.csv: it is an input of this run. Choose another --report"),
+        ({"report": "out.csv"}, "out.csv: it is another output of this run. Choose another --re"),
+        ({"report": "s.csv", "rejects": "s.csv"}, "s.csv: it is another output of this run"),
+        ({"output": "in.csv", "shard": Shard(1, 2)}, "in.csv: it is an input of this run"),
+        ({"report": "out.csv.shard.json", "shard": Shard(1, 2)}, "it is another output"),
+    ],
+)
+def test_nothing_else_is_written_over_an_input_or_an_output(
+    changes: dict[str, Any], message: str, small: Config, tmp_path: Path
+) -> None:
+    source = write_table(tmp_path / "in.csv", make_rows(3))
+    before = source.read_bytes()
+    changes = {name: tmp_path / x if isinstance(x, str) else x for name, x in changes.items()}
+    usual = {"output": tmp_path / "out.csv", "bad_rows": BadRowPolicy.REJECT}
+    with pytest.raises(OutputError, match=re.escape(message)):
+        run(settings_of(small, source, **usual | changes), ignore)
+    assert (source.read_bytes(), list(tmp_path.glob("*.csv*"))) == (before, [source])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

@@ -52,10 +52,15 @@ def refuse_impostors(path: Path, expected: str) -> None:
         expected: what it should be, in words.
 
     Raises:
-        ModelError: one of them does.
+        ModelError: one of them does, or it can't be read.
     """
-    with path.open("rb") as file:
-        head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    try:
+        with path.open("rb") as file:
+            head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    except OSError as error:
+        raise ModelError(
+            f"can't be read ({error.strerror})", where=path, todo="Check its permissions"
+        ) from None
     if not head:
         raise ModelError(f"an empty file, not {expected}", where=path, todo="Export it again")
     if head.startswith(b"version https://git-lfs"):

@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
+from labelf_cli.cli.options import (
+    ConfigFile,
+    Delimiter,
+    Encoding,
+    InputFormat,
+    ModelNames,
+    TextColumn,
+    Threads,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +29,8 @@ def bench(
     text_column: TextColumn = None,
     model: ModelNames = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     threads: Threads = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="About how long one measurement takes.")
@@ -30,9 +40,7 @@ def bench(
 
     Example: labelf bench --config models.toml --input calls.csv
     """
-    from rich.console import Console
-
-    from labelf_cli.cli.console import show_doing
+    from labelf_cli.cli.console import StdoutConsole, show_doing
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
     from labelf_cli.jobs import bench as job
@@ -43,11 +51,13 @@ def bench(
         threads=threads or usable_cores(),
         text_columns=tuple(text_column or ()),
         format=input_format,
+        delimiter=delimiter,
+        encoding=encoding,
         seconds=seconds,
     )
     with show_doing() as progress:
         measured = job.bench(settings, lambda what: progress(f"measuring {what}"))
-    _show(measured, settings.threads, Console(highlight=False))
+    _show(measured, settings.threads, StdoutConsole())
 
 
 def _show(bench: "Bench", threads: int, console: "Console") -> None:

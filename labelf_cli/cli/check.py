@@ -7,8 +7,11 @@ import typer
 
 from labelf_cli.cli.options import (
     ConfigFile,
+    Delimiter,
+    Encoding,
     InputFormat,
     ModelNames,
+    NoHeader,
     Separator,
     TextColumn,
     Threads,
@@ -30,6 +33,9 @@ def check(
     text_column: TextColumn = None,
     model: ModelNames = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     layout: Annotated[Layout, typer.Option(help="Of the output that is meant.")] = Layout.WIDE,
     separator: Separator = ".",
     threads: Threads = None,
@@ -41,8 +47,7 @@ def check(
 
     Example: labelf check --config models.toml calls.csv
     """
-    from rich.console import Console
-
+    from labelf_cli.cli.console import StdoutConsole
     from labelf_cli.cli.logs import say
     from labelf_cli.config_file import load_config
     from labelf_cli.cores import usable_cores
@@ -54,11 +59,14 @@ def check(
         inputs=tuple(inputs or ()),
         text_columns=tuple(text_column or ()),
         format=input_format,
+        delimiter=delimiter,
+        encoding=encoding,
+        header=not no_header,
         layout=layout,
         separator=separator,
     )
     found = job.check(settings)
-    _show(found, settings.threads, Console(highlight=False))
+    _show(found, settings.threads, StdoutConsole())
     for fault in found.faults:
         say(fault)
     raise typer.Exit(2 if found.faults else 0)

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from labelf_cli.cli.logs import LogFormat, log_to_stderr
-from labelf_cli.cli.options import ConfigFile, InputFormat, ModelNames, TextColumn, Threads
+from labelf_cli.cli.options import (
+    ConfigFile,
+    Delimiter,
+    Encoding,
+    InputFormat,
+    ModelNames,
+    NoHeader,
+    TextColumn,
+    Threads,
+)
 from labelf_cli.formats import Engine, Format, Layout
 from labelf_cli.shard import Shard
 from labelf_cli.sources.rejects import BadRowPolicy, MaxRejects
@@ -49,18 +58,9 @@ def classify(
             help="For -o DIR/: a column that folders NAME=value tell; again for folders in these.",
         ),
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV input.")
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            help="Of CSV and JSON Lines inputs; else what a byte order mark says, else UTF-8."
-        ),
-    ] = None,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="CSV inputs begin with data: column_1, column_2, …")
-    ] = False,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     threads: Threads = None,
     chunk_rows: Annotated[
         int | None, typer.Option(min=1, help="Most rows that are classified together.")
@@ -182,6 +182,7 @@ def classify(
         bad_rows=bad_rows,
         max_rejects=None if max_rejects is None else MaxRejects.parse(max_rejects),
         rejects=None if rejects is None else Location(rejects),
+        report=report,
     )
     with show_progress(hidden=quiet or log_format is LogFormat.JSON) as progress:
         summary = engine_run(engine, ray_address)(settings, progress)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import (
@@ -47,6 +47,17 @@ class _Pace(ProgressColumn):
             left = timedelta(seconds=round(max(task.total - task.completed, 0) / rate))
             text += f", {left} left"
         return Text(text, style="progress.data.speed")
+
+
+class StdoutConsole(Console):
+    """Tables on stdout; a reader that has gone ends the command quietly, as everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Say nothing; rich's own way is exit code 1."""
+        raise BrokenPipeError
 
 
 @contextmanager

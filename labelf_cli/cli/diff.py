@@ -52,9 +52,7 @@ def diff(
 
     Example: labelf diff monday.parquet tuesday.parquet --key id --text-column text
     """
-    from rich.console import Console
-
-    from labelf_cli.cli.console import print_json
+    from labelf_cli.cli.console import StdoutConsole, print_json
     from labelf_cli.jobs import diff as job
 
     settings = job.DiffSettings(
@@ -71,7 +69,7 @@ def diff(
     if as_json:
         print_json(found.as_json())
     else:
-        _show(found, Console(highlight=False))
+        _show(found, StdoutConsole())
     if max_changed is not None:
         found.require(max_changed)
 

@@ -10,6 +10,8 @@ import typer
 from labelf_cli.cli.options import (
     AsJson,
     Cache,
+    Delimiter,
+    Encoding,
     Gold,
     GoldSeparator,
     InputFormat,
@@ -55,6 +57,8 @@ def evaluate(
         str, typer.Option(help="Between the parts of a column name of an output.")
     ] = ".",
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
     ] = 1000,
@@ -81,7 +85,13 @@ def evaluate(
     columns = parse_gold(gold)
     settings = job.EvaluateSettings(
         table=LabelledTable(
-            tuple(inputs), columns, tuple(text_column or ()), input_format, gold_separator
+            tuple(inputs),
+            columns,
+            tuple(text_column or ()),
+            input_format,
+            gold_separator,
+            delimiter,
+            encoding,
         ),
         config=load_config(config) if config else None,
         threads=threads or usable_cores(),
@@ -117,9 +127,9 @@ def _page(
 
 
 def _show(found: "list[Evaluation]") -> None:
-    from rich.console import Console
+    from labelf_cli.cli.console import StdoutConsole
 
-    console = Console(highlight=False)
+    console = StdoutConsole()
     for one in found:
         console.print(_summary(one))
         console.print(_per_label(one))

@@ -1,8 +1,11 @@
 """The command ``labelf``: its commands, and the one place where errors become messages."""
 
+import inspect
 import os
+import re
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -52,10 +55,19 @@ class _Guarded(TyperGroup):
                 or "LABELF_DEBUG" in os.environ
             ):
                 raise
-            _end(1, f"{type(error).__name__}: {error}. {_BUG}")
+            _end(1, _unexpected(error))
 
 
 _BUG = "This is a fault in labelf: please report it with the traceback that LABELF_DEBUG=1 shows"
+_MEND = "Mend that and run the same command again"
+
+
+def _unexpected(error: Exception) -> str:
+    """What is said of an error that nothing below has made a message of."""
+    if isinstance(error, OSError) and error.strerror:  # of the machine, such as a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}. {_MEND}"
+    return f"{type(error).__name__}: {error}. {_BUG}"
 
 
 def _end(code: int, message: str, level: str = "error") -> NoReturn:
@@ -71,19 +83,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(classify)
-app.command()(check)
-app.command()(bench)
-app.command()(diff)
-app.command()(evaluate)
-app.command()(merge)
-app.command()(models)
-app.command()(optimize)
-app.command()(report)
-app.command()(schema)
-app.command()(serve)
-app.command()(train)
-app.command()(tune)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    classify,
+    check,
+    bench,
+    diff,
+    evaluate,
+    merge,
+    models,
+    optimize,
+    report,
+    schema,
+    serve,
+    train,
+    tune,
+)
+for _command in _COMMANDS:  # lines are broken by the terminal's width, not by the source's
+    _told = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(_command.__doc__ or ""))
+    app.command(help=_told)(_command)
 
 
 def _show_version(asked: bool) -> None:

@@ -42,7 +42,8 @@ def merge(
     if report:
         check_report(report)
     place = None if rejects is None else Location(rejects)
-    summary = job.merge(job.MergeSettings(tuple(shards), Location(output), place))
+    settings = job.MergeSettings(tuple(shards), Location(output), place, report)
+    summary = job.merge(settings)
     if report:
         write_report(report, summary)
     if not quiet:

@@ -25,9 +25,9 @@ def models(config: ConfigFile, model: ModelNames = None) -> None:
 
 
 def _show(labeller: "Labeller") -> None:
-    from rich.console import Console
+    from labelf_cli.cli.console import StdoutConsole
 
-    console = Console(highlight=False)
+    console = StdoutConsole()
     users = Counter(group.tokenizer.digest for group in labeller.groups)
     for group, batching in zip(labeller.groups, labeller.batching, strict=True):
         for model in group.models:

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelf_cli.cli.options import InputFormat, TextColumn
+from labelf_cli.cli.options import (
+    Delimiter,
+    Encoding,
+    InputFormat,
+    TextColumn,
+)
 from labelf_cli.errors import extra
 from labelf_cli.graphs.precision import Precision
 
@@ -33,6 +38,8 @@ def optimize(
     ] = None,
     text_column: TextColumn = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     limit: Annotated[int, typer.Option(min=1, help="Take only the first texts of them.")] = 2000,
     min_agreement: Annotated[
         float | None,
@@ -62,6 +69,8 @@ def optimize(
         inputs=tuple(inputs or ()),
         text_columns=tuple(text_column or ("text",)),
         format=input_format,
+        delimiter=delimiter,
+        encoding=encoding,
         limit=limit,
         min_agreement=min_agreement,
         seconds=seconds,
@@ -72,9 +81,9 @@ def optimize(
 
 
 def _show(optimized: "Optimized") -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from labelf_cli.cli.console import StdoutConsole
     from labelf_cli.cli.tables import facts_table
 
     before, after = optimized.bytes_before, optimized.bytes_after
@@ -91,7 +100,7 @@ def _show(optimized: "Optimized") -> None:
     if (agreement := optimized.agreement) is not None:
         rows["equal labels"] = f"{agreement.share:.4f} of {agreement.texts:,} texts"
         rows["score change"] = f"{agreement.largest_change:.3g} at most"
-    console = Console(highlight=False)
+    console = StdoutConsole()
     facts = {name: Text(value) for name, value in rows.items()}
     console.print(facts_table(str(optimized.path), facts))
     if agreement is None:

@@ -48,6 +48,18 @@ Cache = Annotated[
 ]
 Separator = Annotated[str, typer.Option(help="Between the parts of a column name.")]
 InputFormat = Annotated[Format | None, typer.Option(help="Instead of what the suffix says.")]
+Delimiter = Annotated[
+    str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV input.")
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        help="Of CSV and JSON Lines inputs; else what a byte order mark says, else UTF-8."
+    ),
+]
+NoHeader = Annotated[
+    bool, typer.Option("--no-header", help="CSV inputs begin with data: column_1, column_2, …")
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")
 ]

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelf_cli.choices import ClassWeight
-from labelf_cli.cli.options import InputFormat, LabelledTables, TextColumn
+from labelf_cli.cli.options import (
+    Delimiter,
+    Encoding,
+    InputFormat,
+    LabelledTables,
+    TextColumn,
+)
 from labelf_cli.errors import UsageError, extra
 
 if TYPE_CHECKING:
@@ -40,6 +46,8 @@ def train(
     ] = None,
     text_column: TextColumn = None,
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     folds: Annotated[
         int, typer.Option(min=0, help="Folds of the cross-validation; 0 for none.")
     ] = 5,
@@ -82,6 +90,8 @@ def train(
         output=output,
         text_columns=tuple(text_column or ("text",)),
         format=input_format,
+        delimiter=delimiter,
+        encoding=encoding,
         folds=folds,
         encoder=encoder,
         holdout=holdout,
@@ -117,16 +127,16 @@ def _today() -> "date":
 
 
 def _show(models: "list[Trained]") -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from labelf_cli.cli.console import StdoutConsole
     from labelf_cli.cli.tables import figures_table
 
     table = figures_table("model", "rows", "labels", "accuracy", "macro F1")
     for model in models:
         figures = [f"{f:.3f}" if f is not None else "-" for f in (model.accuracy, model.macro_f1)]
         table.add_row(Text(str(model.path)), f"{model.rows:,}", str(len(model.labels)), *figures)
-    console = Console(highlight=False)
+    console = StdoutConsole()
     console.print(table)
     if not any(model.folds for model in models):
         return

@@ -10,6 +10,8 @@ from labelf_cli.cli.options import (
     AsJson,
     Cache,
     ConfigFile,
+    Delimiter,
+    Encoding,
     Gold,
     GoldSeparator,
     InputFormat,
@@ -48,6 +50,8 @@ def tune(
     text_column: TextColumn = None,
     gold_separator: GoldSeparator = ";",
     input_format: InputFormat = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
     cache: Cache = None,
     threads: Threads = None,
@@ -69,7 +73,13 @@ def tune(
 
     settings = job.TuneSettings(
         table=LabelledTable(
-            tuple(inputs), parse_gold(gold), tuple(text_column or ()), input_format, gold_separator
+            tuple(inputs),
+            parse_gold(gold),
+            tuple(text_column or ()),
+            input_format,
+            gold_separator,
+            delimiter,
+            encoding,
         ),
         config=config,
         output=output,
@@ -88,9 +98,9 @@ def tune(
 
 
 def _show(tuned: "list[Tuned]", output: Path) -> None:
-    from rich.console import Console
+    from labelf_cli.cli.console import StdoutConsole
 
-    console = Console(highlight=False)
+    console = StdoutConsole()
     for one in tuned:
         console.print(_table(one))
         for line in _lines(one):

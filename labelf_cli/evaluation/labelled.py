@@ -20,6 +20,7 @@ class LabelledTable:
         gold: column by model.
         text_columns: what is classified; empty for what the config says.
         format: of the inputs; None for what their names say.
+        delimiter, encoding: of them; None for the format's own, and what a byte order mark says.
         gold_separator: between several labels in a cell that is no JSON array.
     """
 
@@ -28,6 +29,8 @@ class LabelledTable:
     text_columns: tuple[str, ...] = ()
     format: Format | None = None
     gold_separator: str = SEPARATOR
+    delimiter: str | None = None
+    encoding: str | None = None
 
     def open(self, text_columns: tuple[str, ...]) -> tuple[Inputs, str]:
         """Open the inputs; the second is the name of the first.
@@ -40,7 +43,8 @@ class LabelledTable:
         """
         names, format_ = input_format(self.inputs, self.format)
         # As towards CSV: every value is text.
-        source = Inputs(names, format_, ReadOptions(text_columns, Format.CSV))
+        options = ReadOptions(text_columns, Format.CSV, self.delimiter, self.encoding)
+        source = Inputs(names, format_, options)
         require_gold(source.names, self.gold.values(), names[0])
         return source, names[0]
 

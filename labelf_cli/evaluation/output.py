@@ -34,7 +34,7 @@ def read_output(table: LabelledTable, separator: str) -> list[Evaluated]:
             *([status] if status in source.names else []),
         ]
     )
-    batches = [batch.select(list(wanted)) for batch in source.batches(FailOnBadRows())]
+    batches = [batch.select(list(wanted)) for batch in source.batches(FailOnBadRows(or_else=""))]
     if not batches:
         raise InputError("there is no row in it", where=where)
     evaluated = []

@@ -66,7 +66,7 @@ def score(
         found = _collectors(labeller, table)
         rows = Rows(source, None, (), CHUNK_ROWS)
         done = 0
-        for chunk, answers in labeller.load().label(rows.chunks(FailOnBadRows())):
+        for chunk, answers in labeller.load().label(rows.chunks(FailOnBadRows(or_else=""))):
             for its in found:
                 its.add(chunk.batch, answers.scores[its.number])
             rows.answered(chunk)

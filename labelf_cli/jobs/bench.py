@@ -36,6 +36,7 @@ class BenchSettings:
         threads: size of the pool.
         text_columns: what is classified; empty for what the config says.
         format: of the inputs; None for what their names say.
+        delimiter, encoding: of them; None for the format's own, and what a byte order mark says.
         seconds: about how long one measurement takes.
     """
 
@@ -45,6 +46,8 @@ class BenchSettings:
     text_columns: tuple[str, ...] = ()
     format: Format | None = None
     seconds: float = 3.0
+    delimiter: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def bench(settings: BenchSettings, progress: Callable[[str], None]) -> Bench:
             output=Path(folder, "out.parquet"),
             text_columns=settings.text_columns if settings.inputs else ("text",),
             input_format=settings.format if settings.inputs else Format.PARQUET,
+            delimiter=settings.delimiter,
+            encoding=settings.encoding,
         )
         progress("how many rows to take")
         base = replace(base, limit=_rows(base, settings.seconds))

@@ -35,6 +35,8 @@ class CheckSettings:
         inputs: files, globs or none.
         text_columns: what is classified; empty for what the config says.
         format: of the inputs; None for what their names say.
+        delimiter, encoding: of them; None for the format's own, and what a byte order mark says.
+        header: whether the first record of a CSV input names its columns.
         layout, separator: of the output's columns.
     """
 
@@ -45,6 +47,9 @@ class CheckSettings:
     format: Format | None = None
     layout: Layout = Layout.WIDE
     separator: str = "."
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool = True
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def check(settings: CheckSettings) -> Check:
 def _open(settings: CheckSettings) -> Inputs:
     names, format_ = input_format(settings.inputs, settings.format)
     columns = settings.text_columns or settings.config.input.text_column
-    return Inputs(names, format_, ReadOptions(columns, format_))
+    options = ReadOptions(columns, format_, settings.delimiter, settings.encoding, settings.header)
+    return Inputs(names, format_, options)
 
 
 def _first_text(source: Inputs) -> str:

@@ -22,6 +22,7 @@ from labelf_cli.storage.reading import concurrently, read_through
 from labelf_cli.summary import Summary
 
 _AGAIN = "Run the command that makes it again"
+_ANEW = "A manifest is not as it was written: run all shards again"
 _MEND = "Mend that and run the same command again"
 
 
@@ -33,11 +34,13 @@ class MergeSettings:
         shards: outputs of shards, files or URIs, or globs.
         output: the whole table.
         rejects: file of all rejected rows; None for the output's name with a suffix.
+        report: file that the summary is to be written to afterwards; None for none.
     """
 
     shards: tuple[str, ...]
     output: Path | Location
     rejects: Path | Location | None = None
+    report: Path | None = None
 
     @property
     def place(self) -> Location:
@@ -48,6 +51,12 @@ class MergeSettings:
     def rejects_file(self) -> Location:
         """Where rejected rows go."""
         return Location.of(self.rejects) if self.rejects else self.place.suffixed(REJECTS_SUFFIX)
+
+    @property
+    def written(self) -> dict[str, Location]:
+        """The files that are written, by the option that names each."""
+        report = {"--report": Location.of(self.report)} if self.report else {}
+        return {"-o": self.place, "--rejects": self.rejects_file, **report}
 
 
 @dataclass(frozen=True)
@@ -111,12 +120,19 @@ def merge(settings: MergeSettings) -> Summary:
 def _names(patterns: Sequence[str]) -> list[InputName]:
     """The outputs; what stands beside them may match a glob, too."""
     names = dict.fromkeys(map(InputName.of, expand(patterns)))
-    return [
+    outputs = [
         name
         for name in names
         if not name.endswith(MANIFEST_SUFFIX)
         and not (name.endswith(REJECTS_SUFFIX) and name.removesuffix(REJECTS_SUFFIX) in names)
     ]
+    if not outputs:
+        raise InputError(
+            "no shard is named, only what stands beside one",
+            where=next(iter(names)),
+            todo="Give the outputs that --shard has written",
+        )
+    return outputs
 
 
 def _require_one_run(shards: Sequence[_Finished]) -> None:
@@ -153,20 +169,17 @@ def _require_all(shards: Sequence[_Finished]) -> None:
 
 
 def _require_output(settings: MergeSettings, shards: Sequence[_Finished]) -> None:
-    """Refuse an output of another format, and one that would replace what is read, or the other."""
-    format_, place, rejects = shards[0].its.format, settings.place, settings.rejects_file
+    """Refuse an output of another format, and one that would replace what is read, or another."""
+    format_, place = shards[0].its.format, settings.place
     if format_of(place.name) not in (None, format_):
         raise OutputError(f"the shards are {format_}", where=place, todo="Name it so")
-    taken = {name.identity for shard in shards for name in shard.files}
-    for its, option in ((place, "-o"), (rejects, "--rejects")):
+    taken = {name.identity: "one of the shards" for shard in shards for name in shard.files}
+    for option, its in settings.written.items():
         if its.is_folder:
             raise OutputError("a folder", where=its, todo=f"Name a file with {option}")
-        if its.identity in taken:
-            raise OutputError("it is one of the shards", where=its, todo=f"Choose another {option}")
-    if rejects.identity == place.identity:
-        raise OutputError(
-            "the output and the rejected rows", where=place, todo="Choose another --rejects"
-        )
+        if what := taken.get(its.identity):
+            raise OutputError(f"it is {what}", where=its, todo=f"Choose another {option}")
+        taken[its.identity] = "another output"
 
 
 def _require_unchanged(shards: Sequence[_Finished]) -> None:
@@ -204,11 +217,12 @@ def _turns(shards: Sequence[_Finished]) -> Iterator[Turn]:
     end = 0
     for rows, at in found:
         if rows.first_row != end:
-            raise InputError(f"no shard, or more than one, has row {min(end, rows.first_row) + 1}")
+            row = min(end, rows.first_row) + 1
+            raise InputError(f"no shard, or more than one, has row {row}", todo=_ANEW)
         end += rows.rows
         yield Turn(at, rows.written)
     if end != shards[0].its.input_rows:
-        raise InputError(f"no shard has row {end + 1}")
+        raise InputError(f"no shard has row {end + 1}", todo=_ANEW)
 
 
 def _rejects(settings: MergeSettings, shards: Sequence[_Finished]) -> list[_Joint]:

@@ -54,6 +54,7 @@ class OptimizeSettings:
         inputs: files, globs or ``-`` with the user's own texts; empty for made-up ones.
         text_columns: what is classified; several are joined by a newline.
         format: of the inputs; None for what their names say.
+        delimiter, encoding: of them; None for the format's own, and what a byte order mark says.
         limit: how many texts of the inputs are taken.
         min_agreement: the least share of equal labels; below it nothing is made. None for any.
         seconds: about how long the model takes in one measurement.
@@ -69,6 +70,8 @@ class OptimizeSettings:
     limit: int = LIMIT
     min_agreement: float | None = None
     seconds: float = 2.0
+    delimiter: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,10 @@ def _own_texts(settings: OptimizeSettings) -> list[str]:
     """The first texts of the inputs that are not blank."""
     names, format_ = input_format(settings.inputs, settings.format)
     # As towards CSV: every value is text.
-    source = Inputs(names, format_, ReadOptions(settings.text_columns, Format.CSV))
+    options = ReadOptions(settings.text_columns, Format.CSV, settings.delimiter, settings.encoding)
+    source = Inputs(names, format_, options)
     texts: list[str] = []
-    for batch in source.batches(FailOnBadRows()):
+    for batch in source.batches(FailOnBadRows(or_else="")):
         found = batch.column(batch.num_columns - 1).drop_null()
         blank = pc.equal(pc.utf8_trim_whitespace(found), "")
         texts += found.filter(pc.invert(blank)).to_pylist()

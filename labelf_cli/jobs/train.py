@@ -47,6 +47,7 @@ class TrainSettings:
         output: the model's folder; with several label columns, the folder of their folders.
         text_columns: what is classified; several are joined by a newline.
         format: of the inputs; None for what their names say.
+        delimiter, encoding: of them; None for the format's own, and what a byte order mark says.
         folds: of the cross-validation; fewer than two for none.
         encoder: folder of the frozen encoder; None for a bag of subwords.
         holdout: share of the texts that is held out once, in the place of folds; None for folds.
@@ -70,6 +71,8 @@ class TrainSettings:
     class_weight: ClassWeight = ClassWeight.NONE
     min_examples: int = MIN_EXAMPLES
     date: datetime.date | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
 
 
 def train(settings: TrainSettings) -> list[Trained]:
@@ -116,6 +119,8 @@ def _read(settings: TrainSettings) -> tuple[list[str], dict[str, Examples]]:
             settings.multi_label,
             settings.label_separator,
             settings.min_examples,
+            settings.delimiter,
+            settings.encoding,
         )
     )
 

@@ -64,14 +64,14 @@ class Output:
 
         source = self._open()
         no_rows = pa.RecordBatch.from_pylist([], source.schema)
-        batches = chain([no_rows], source.batches(FailOnBadRows()))
+        batches = chain([no_rows], source.batches(FailOnBadRows(or_else="")))
         return pa.Table.from_batches(map(packed, batches))
 
     def texts(self, rows: Ints) -> dict[int, str | None]:
         """The text of some rows, by their positions."""
         found: dict[int, str | None] = {}
         begin = 0
-        for batch in self._open().batches(FailOnBadRows()):
+        for batch in self._open().batches(FailOnBadRows(or_else="")):
             here = rows[(rows >= begin) & (rows < begin + batch.num_rows)]
             texts = batch.column(TEXT).take(pa.array(here - begin)).to_pylist()
             found.update(zip(here.tolist(), texts, strict=True))

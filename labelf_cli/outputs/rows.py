@@ -107,7 +107,7 @@ class OutputRows:
             InputError: a cell is no score, or no list of labels.
         """
         first_row = 0
-        for batch in self._source.batches(FailOnBadRows()):
+        for batch in self._source.batches(FailOnBadRows(or_else="")):
             rows = _wide_batch(batch.select(range(batch.num_columns - 1)), self._separator)
             rows = with_text(rows, self.text_columns)
             said = (

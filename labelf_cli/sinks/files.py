@@ -14,7 +14,7 @@ from labelf_cli.errors import OutputError, write_errors
 from labelf_cli.formats import compression_of
 from labelf_cli.storage.interface import Storage
 from labelf_cli.storage.local import Disk
-from labelf_cli.storage.location import Location
+from labelf_cli.storage.location import STDOUT, Location, names_no_file
 
 
 class Output(ABC):
@@ -135,7 +135,9 @@ def open_output(
         OutputError: it can't be written to.
     """
     if path is None:
-        return StreamOutput(sys.stdout.buffer)
+        return StreamOutput(_stdout(option))
+    if path == Path(STDOUT):
+        raise names_no_file(option)
     try:
         if is_device(path):
             return DeviceOutput(path.open("wb"))
@@ -146,6 +148,12 @@ def open_output(
         raise OutputError(
             f"can't be written ({error.strerror})", where=path, todo=f"Choose another {option}"
         ) from None
+
+
+def _stdout(option: str) -> IO[bytes]:
+    if sys.stdout is None:  # as Python has it where a shell says >&-
+        raise OutputError("it is closed", where="stdout", todo=f"Name a file with {option}")
+    return sys.stdout.buffer
 
 
 def open_place(place: Location, disk: Storage, option: str = "-o") -> Output:

@@ -36,10 +36,12 @@ def expand(patterns: Sequence[str]) -> list[str]:
     """File names behind the arguments: as they are, those in a folder, the matches of a glob.
 
     Raises:
-        InputError: there is no such file, or nothing matches.
+        InputError: there is no such file, nothing matches, or a name is empty.
     """
     names: list[str] = []
     for pattern in patterns:
+        if not pattern:  # as of a variable that is not set; as a path it would be this folder
+            raise InputError("the name of an input is empty", todo="Name a file; . is this folder")
         names += [pattern] if pattern == STDIN else found(pattern)
     if names.count(STDIN) > 1:
         raise InputError("stdin can be read only once", where=STDIN)
@@ -70,9 +72,11 @@ class ByteInput:
         """Name a file, or ``STDIN``; without an encoding the byte order mark tells it.
 
         Raises:
-            InputError: there is no such encoding.
+            InputError: there is no such encoding, or stdin is closed.
         """
         self._is_stdin = name == STDIN
+        if self._is_stdin and sys.stdin is None:  # as Python has it where a shell says <&-
+            raise InputError("it is closed", where="<stdin>", todo="Name a file")
         known = InputName.of(name)
         self.name = "<stdin>" if self._is_stdin else str(known)
         self._uri, self.partitions = known.uri, known.partitions

@@ -1,9 +1,11 @@
 """Which files an argument names: itself, those in a folder, the matches of a glob, sorted."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath, PurePosixPath
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.fs
@@ -17,13 +19,24 @@ def found(pattern: str) -> list[InputName]:
     """The files behind an argument.
 
     Raises:
-        InputError: there is none, or the store can't be asked.
+        InputError: there is none, a folder can't be read, or the store can't be asked.
     """
-    names = sorted(_objects(Uri.parse(pattern)) if is_uri(pattern) else _files(local(pattern)))
+    names = sorted(_objects(Uri.parse(pattern)) if is_uri(pattern) else _on_disk(local(pattern)))
     if not names:
         where = Uri.parse(pattern) if is_uri(pattern) else pattern
         raise InputError("no such file", where=where, todo="Check the path")
     return names
+
+
+def _on_disk(pattern: str) -> list[InputName]:
+    try:
+        return list(_files(pattern))
+    except OSError as error:
+        raise InputError(
+            f"can't be read ({error.strerror})",
+            where=error.filename or pattern,
+            todo="Check the path and its permissions",
+        ) from None
 
 
 def _files(pattern: str) -> Iterator[InputName]:
@@ -48,10 +61,17 @@ def _local_matches(pattern: str) -> Iterator[InputName]:
 
 
 def _files_in(folder: Path, below: Sequence[str]) -> Iterator[InputName]:
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        if path.is_file() and not any(map(is_hidden, inside)):
-            yield InputName.of(str(path), (*below, *inside[:-1]))
+    # Not rglob, which leaves out what it can't read.
+    for within, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for path in (Path(within, name) for name in names if not is_hidden(name)):
+            if path.is_file():
+                inside = path.relative_to(folder).parts
+                yield InputName.of(str(path), (*below, *inside[:-1]))
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _fixed(pattern: PurePath) -> PurePath:

@@ -150,12 +150,16 @@ class BadRows(ABC):
 class FailOnBadRows(BadRows):
     """The first bad row is an error."""
 
+    def __init__(self, or_else: str = ", or run it again with --bad-rows reject") -> None:
+        """Make it with what else than to mend the row can be done; only some commands have it."""
+        self._or_else = or_else
+
     def add(self, reject: Reject) -> None:
         """See ``BadRows.add``."""
         raise BadRowError(
             reject.reason,
             where=f"{reject.file}, {reject.counted} {reject.line}",
-            todo=f"{reject.todo}, or run it again with --bad-rows reject",
+            todo=f"{reject.todo}{self._or_else}",
         )
 
 

@@ -12,8 +12,18 @@ from labelf_cli.storage.local import Disk
 from labelf_cli.storage.objects import ObjectStore
 from labelf_cli.storage.uri import Uri, is_uri, local, split_options
 
+STDOUT = "-"
 SUCCESS = "_SUCCESS"
 PART_NAME = re.compile(r"part-[0-9]{5,}(-[0-9a-f]{8})?\.parquet")
+
+
+def names_no_file(option: str) -> OutputError:
+    """That ``option`` was given ``-``, of which another program may make stdout."""
+    return OutputError(
+        f"'{STDOUT}' names no file",
+        where=option,
+        todo="Name one, or leave it out where that means stdout",
+    )
 
 
 def part_name(number: int) -> str:
@@ -110,8 +120,10 @@ class Location:
             option: that names it.
 
         Raises:
-            OutputError: the store can't be opened.
+            OutputError: the store can't be opened, or it is what elsewhere means stdout.
         """
+        if self.text == STDOUT:
+            raise names_no_file(option)
         if self.uri is None:
             return Disk()
         try:

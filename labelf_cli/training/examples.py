@@ -31,6 +31,7 @@ class ReadSettings:
         label_columns: one model for each.
         text_columns: what is classified; several are joined by a newline.
         format: of the inputs; None for what their names say.
+        delimiter, encoding: of them; None for the format's own, and what a byte order mark says.
         multi_label: whether a cell may hold several labels.
         label_separator: between them, where the cell is no JSON array.
         min_examples: fewest distinct texts of a label.
@@ -43,6 +44,8 @@ class ReadSettings:
     multi_label: bool = False
     label_separator: str = SEPARATOR
     min_examples: int = MIN_EXAMPLES
+    delimiter: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,10 @@ def read_examples(settings: ReadSettings) -> tuple[list[str], dict[str, Examples
     """
     names, format_ = input_format(settings.inputs, settings.format)
     # As towards CSV: every value is text.
-    source = Inputs(names, format_, ReadOptions(settings.text_columns, Format.CSV))
+    options = ReadOptions(settings.text_columns, Format.CSV, settings.delimiter, settings.encoding)
+    source = Inputs(names, format_, options)
     require_columns(source.names, settings.label_columns, names[0], "--label-column")
-    batches = list(source.batches(FailOnBadRows()))
+    batches = list(source.batches(FailOnBadRows(or_else="")))
     table = pa.Table.from_batches(batches) if batches else source.schema.empty_table()
     if batches:
         trimmed = pc.fill_null(pc.utf8_trim_whitespace(table[TEXT]), "")

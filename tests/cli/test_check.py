@@ -35,6 +35,15 @@ def test_the_columns_are_those_of_a_run(labelf: Labelf) -> None:
     assert f"columns: {header.replace(',', ', ')}" in checked
 
 
+def test_a_table_is_read_as_classify_is_told_to(labelf: Labelf, tmp_path: Path) -> None:
+    (tmp_path / "work" / "in.csv").write_bytes("1;på\n".encode("latin-1"))
+    options = ("--delimiter", ";", "--encoding", "latin-1", "--no-header")
+    named = ("--model", "product", "--text-column", "column_2")
+    done = labelf("check", "-c", ROOT / "configs" / "models.toml", "in.csv", *options, *named)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "columns: column_1, column_2, product.label, " in done.stdout.decode()
+
+
 def test_every_reason_is_told(labelf: Labelf, write_model: WriteModel, tmp_path: Path) -> None:
     write_model("good")
     write_model("broken")

@@ -1,8 +1,10 @@
 """The command as a whole: version, help, and how it ends when something is wrong."""
 
 import os
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,13 @@ def test_the_help_names_every_command(labelf: Labelf) -> None:
 def test_the_help_of_a_command_shows_an_example(command: str, labelf: Labelf) -> None:
     done = labelf(command, "--help")
     assert (done.returncode, done.stderr) == (0, b"")
-    assert f"Example: labelf {command} " in done.stdout.decode()
+    told = done.stdout.decode()
+    assert f"Example: labelf {command} " in told
+    paragraphs = [lines.split("\n") for lines in re.split(r"\n *\n", told.split("Options", 1)[0])]
+    for lines in paragraphs:  # filled: a line ends where the next word has no room
+        for line, following in pairwise(line.strip() for line in lines if line.strip()):
+            if not line.startswith(("╭", "│", "Usage")):
+                assert len(line) + len(following.split()[0]) >= 77
 
 
 def test_the_help_waits_for_no_heavy_import() -> None:
@@ -93,6 +101,37 @@ def test_what_nobody_expected_becomes_a_message() -> None:
     assert done.stderr.startswith("error: ModuleNotFoundError: import of onnxruntime halted")
     assert done.stderr.endswith("please report it with the traceback that LABELF_DEBUG=1 shows\n")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "message"),
+    [
+        ("classify - -c {config} <&-", 2, "<stdin>: it is closed. Name a file"),
+        ("classify {calls} -c {config} -q >&-", 2, "stdout: it is closed. Name a file with -o"),
+        ("classify {calls} -c {config} -o -", 2, "-o: '-' names no file. Name one, or leave"),
+        ("schema >/dev/full", 1, "No space left on device. Mend that and run the same command"),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_is_no_fault_of_labelf(
+    redirected: str, code: int, message: str, tmp_path: Path
+) -> None:
+    line = redirected.format(calls=CLASSIFY[1], config=CLASSIFY[3])
+    command = f"{sys.executable} -m labelf_cli {line}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.decode().startswith(f"error: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_ends_a_table_quietly() -> None:
+    """As ``head`` does; exit code 1 would mean that a command has failed."""
+    command = [sys.executable, "-m", "labelf_cli", "models", *CLASSIFY[2:]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
 
 
 def test_debug_shows_the_traceback() -> None:

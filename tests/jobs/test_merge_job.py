@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -179,6 +180,37 @@ def test_a_shard_without_a_manifest_is_not_finished(shards: list[str]) -> None:
     assert refused(*shards).startswith(f"{shards[1]}.shard.json: can't be read")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"fingerprint": 1},
+        {"fingerprint": {"inputs": "x"}},
+        {"rejected": {"file": 5, "digest": {}, "by_unit": [], "in_all": 0}},
+        {"stretches": [[0, 1, "x"]]},
+        {"summary": {"statuses": {"ok": "x"}}},
+    ],
+)
+def test_a_manifest_that_is_damaged_is_named(damage: dict[str, Any], shards: list[str]) -> None:
+    manifest = Path(f"{shards[1]}.shard.json")
+    record = json.loads(manifest.read_bytes())
+    summary = record["summary"] | damage.get("summary", {})
+    manifest.write_text(json.dumps(record | damage | {"summary": summary}))
+    assert refused(*shards).startswith(f"{manifest}: can't be read. Run the command")
+
+
+def test_a_manifest_that_is_too_deep_is_named(shards: list[str]) -> None:
+    Path(f"{shards[1]}.shard.json").write_text("[" * 100_000)
+    assert refused(*shards).startswith(f"{shards[1]}.shard.json: can't be read. Run the command")
+
+
+def test_manifests_alone_are_no_shards(shards: list[str]) -> None:
+    manifests = [f"{name}.shard.json" for name in shards]
+    assert refused(*manifests) == (
+        f"{manifests[0]}: no shard is named, only what stands beside one. "
+        "Give the outputs that --shard has written"
+    )
+
+
 def test_a_shard_that_changed_is_named(shards: list[str]) -> None:
     with Path(shards[1]).open("a") as file:
         file.write("x")
@@ -194,9 +226,13 @@ def test_a_shard_of_another_run_is_named(shards: list[str], config: Config, tmp_
     )
 
 
-def test_an_output_that_can_not_be_is_refused(shards: list[str]) -> None:
+def test_an_output_that_can_not_be_is_refused(shards: list[str], tmp_path: Path) -> None:
     assert "the shards are csv. Name it so" in refused(*shards, output="joined.parquet")
     assert "it is one of the shards" in refused(*shards, output="s1_out.csv")
+    with pytest.raises(OutputError, match=r"it is one of the shards. Choose another --report"):
+        merge(MergeSettings(tuple(shards), tmp_path / "x.csv", report=Path(shards[0])))
+    with pytest.raises(OutputError, match=r"-o: '-' names no file"):
+        merge(MergeSettings(tuple(shards), Location("-")))
 
 
 def test_shards_of_a_copy_of_the_input_belong_together(

@@ -66,6 +66,11 @@ def test_a_name_behind_which_is_no_file_is_refused(tmp_path: Path, pattern: str)
     assert str(error.value) == f"{tmp_path}/{pattern}: no such file. Check the path"
 
 
+def test_a_name_that_is_empty_is_not_this_folder() -> None:
+    with pytest.raises(InputError, match="the name of an input is empty"):
+        expand([""])
+
+
 def test_stdin_is_read_only_once() -> None:
     with pytest.raises(InputError) as error:
         expand([STDIN, STDIN])

@@ -1,5 +1,6 @@
 """Which files an argument names: on the local disk and in an object store the same ones."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +100,12 @@ def test_two_stars_are_any_folders_and_none(find: Find) -> None:
 def test_what_matches_nothing_is_refused(find: Find, pattern: str) -> None:
     with pytest.raises(InputError, match="no such file"):
         find(pattern)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    (tmp_path / "closed").mkdir(mode=0)
+    for pattern in (tmp_path, tmp_path / "closed", tmp_path / "closed" / "b.csv"):
+        with pytest.raises(InputError, match=r"closed.*: can't be read \(Permission denied\)"):
+            found(str(pattern))

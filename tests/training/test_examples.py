@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labelf_cli.errors import InputError
+from labelf_cli.errors import BadRowError, InputError
 from labelf_cli.training.examples import Examples, ReadSettings, read_examples
 
 ROWS = [("a", "x;y"), ("b", '["y"]'), ("c", ""), ("d", "[]"), (" ", "x"), ("a", "x")]
@@ -27,6 +27,16 @@ def table(tmp_path: Path) -> Path:
     texts, labels = zip(*ROWS, strict=True)
     pq.write_table(pa.table({"text": texts, "l": labels}), path)
     return path
+
+
+def test_delimiter_and_encoding_are_heeded(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("text;l\nräkning;x\nså;y\n".encode("latin-1"))
+    with pytest.raises(InputError, match="say --delimiter ';'"):
+        read(path, encoding="latin-1")
+    with pytest.raises(BadRowError, match=r"line 2: .* encoding with --encoding$"):
+        read(path, delimiter=";")  # and nothing of --bad-rows, which is not for train
+    assert read(path, delimiter=";", encoding="latin-1")[0] == ["räkning", "så"]
 
 
 def test_several_labels_a_cell(table: Path) -> None:
