@@ -17,7 +17,7 @@ from labelf_cli.errors import OutputError, RunError
 from labelf_cli.formats import Format
 from labelf_cli.journal import Entry, Fingerprint, Journal
 from labelf_cli.labeller import Labeller
-from labelf_cli.run_settings import RunSettings
+from labelf_cli.run_settings import RunSettings, check_files
 from labelf_cli.sinks.files import open_place, remove_output, written_whole
 from labelf_cli.sinks.parquet_folder import ParquetFolder, Written
 from labelf_cli.sources.interface import ReadOptions
@@ -150,6 +150,7 @@ def prepared(settings: RunSettings) -> tuple[ItemSettings, Fingerprint]:
     """
     assert settings.place is not None
     names, format_ = input_format(settings.inputs, settings.input_format)
+    check_files(settings, names)
     options = ReadOptions(
         settings.text_columns or settings.config.input.text_column,
         Format.PARQUET,
