@@ -36,7 +36,7 @@ class FileRows:
 
     def __init__(self, settings: ItemSettings) -> None:
         self._settings = settings
-        self._file, self._at = -1, 0
+        self._file, self._at = -1, -1
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._held: pa.RecordBatch | None = None
 
@@ -46,10 +46,12 @@ class FileRows:
         Raises:
             RunError: the input has fewer.
         """
-        if item.file != self._file or not item.before <= self._at <= item.start:
-            source = self._settings.open_input(item.file)
-            self._batches, self._held = source.batches(KnownBadRows(), item.bookmark), None
-            self._file, self._at = item.file, item.before
+        if item.file != self._file:
+            self._source = self._settings.open_input(item.file)
+            self._file, self._at = item.file, -1
+        if not item.before <= self._at <= item.start:
+            self._batches = self._source.batches(KnownBadRows(), item.bookmark)
+            self._held, self._at = None, item.before
         end = item.start + item.rows
         while self._at < end:
             batch = self._held if self._held is not None else next(self._batches, None)
