@@ -23,8 +23,13 @@ _received: list[int] = []
 
 def catch_signals() -> None:
     """Let SIGINT and SIGTERM end the command."""
-    for signum in _SIGNALS:
+    for signum in _heeded():
         signal.signal(signum, _stop)
+
+
+def _heeded() -> list[signal.Signals]:
+    """Those that whoever began the command has not let it ignore, as shells do behind ``&``."""
+    return [signum for signum in _SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
 
 
 def received() -> int | None:
@@ -51,7 +56,7 @@ def signals_call(stop: Callable[[], None]) -> Iterator[None]:
         _received.append(signum)
         stop()
 
-    before = {signum: signal.signal(signum, on_signal) for signum in _SIGNALS}
+    before = {signum: signal.signal(signum, on_signal) for signum in _heeded()}
     try:
         yield
     finally:

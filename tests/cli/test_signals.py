@@ -1,5 +1,6 @@
 """SIGINT and SIGTERM end the command within two seconds, even inside a call of a model."""
 
+import select
 import signal
 import subprocess
 import sys
@@ -89,3 +90,15 @@ def test_a_second_signal_ends_it_at_once(stubborn: subprocess.Popen[bytes]) -> N
     stubborn.send_signal(signal.SIGINT)
     assert stubborn.wait(20) == 130
     assert time.monotonic() - began < GRACE_SECONDS / 2
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As in a script of which a command runs behind ``&`` while Ctrl-C ends the one before it."""
+    begin = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{STUBBORN}"
+    with subprocess.Popen([sys.executable, "-c", begin], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert select.select([process.stdout], [], [], 0.5)[0] == []
+        send(process, signal.SIGTERM)
+        process.kill()
