@@ -1,6 +1,7 @@
 """What decides the bytes of a run's output, and nothing else."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,7 +112,10 @@ def _time(nanoseconds: int) -> str:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON has: a threshold that nothing is under is null."""
     return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
+        name: [None if its == -math.inf else its for its in value.tolist()]
+        if isinstance(value, np.ndarray)
+        else value
         for name, value in values.items()
     }

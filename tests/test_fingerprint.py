@@ -57,6 +57,12 @@ def of_models(
     return of
 
 
+def test_it_is_json_that_any_parser_reads(of_models: Callable[..., dict[str, Any]]) -> None:
+    found = of_models()
+    assert json.loads(json.dumps(found, allow_nan=False)) == json.loads(json.dumps(found))
+    assert set(found["m"]["accepts"]["thresholds"]) == {None}
+
+
 def test_all_that_is_done_with_logits_counts(of_models: Callable[..., dict[str, Any]]) -> None:
     keys: list[dict[str, object]] = [
         {},
