@@ -600,7 +600,7 @@ class TestStop:
         assert model.begun.wait(timeout=30)
         began = time.monotonic()
         labeller.stop()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         yield futures
         labeller.stop()
 

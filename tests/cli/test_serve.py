@@ -159,7 +159,7 @@ def test_what_takes_longer_than_the_grace_time_is_cut_off(endless: Path) -> None
             time.sleep(0.01)
         began = time.monotonic()
         assert server.end() == 1
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert (asked.result().status_code, asked.result().json()["error_code"]) == (
             503,
             "STOPPING",
