@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from labelf_cli import fingerprint
 from labelf_cli.chunk import Chunk
 from labelf_cli.columns import ColumnGroup, Columns
@@ -21,9 +23,7 @@ from labelf_cli.rows import ALL_ROWS, Rows
 from labelf_cli.run_settings import (
     RunSettings,
     check_files,
-    check_partitions,
-    check_rejects,
-    check_shard,
+    check_settings,
     format_written,
 )
 from labelf_cli.sinks.destination import (
@@ -73,9 +73,7 @@ def run(
         RunError: something broke on the way; the output is as it was before.
     """
     began = time.monotonic()
-    check_rejects(settings)
-    check_shard(settings)
-    check_partitions(settings)
+    check_settings(settings)
     source, names, format_ = _open_source(settings)
     check_files(settings, names)
     with Labeller.open(
@@ -83,11 +81,7 @@ def run(
     ) as labeller:
         groups = tuple(ColumnGroup(model.name, model.rules) for model in labeller.models)
         columns = Columns(groups, settings.layout, settings.separator)
-        schema = columns.schema(source.schema, source.names)
-        has_gaps = settings.shard is not None
-        table = Table(
-            settings.place, format_, schema, settings.part_rows, has_gaps, settings.partition_by
-        )
+        table = _table(settings, format_, columns.schema(source.schema, source.names))
         disk = disk or (Disk() if settings.place is None else settings.place.open())
         durable = _durable(settings, names, labeller, disk)
         with (
@@ -163,6 +157,13 @@ def _tell_of_shard(
         done.summary,
     )
     disk.write_whole(place.suffixed(MANIFEST_SUFFIX).path, manifest.to_bytes())
+
+
+def _table(settings: RunSettings, format_: Format, schema: pa.Schema) -> Table:
+    """What is to be written."""
+    has_gaps = settings.shard is not None
+    part_rows, partition_by = settings.part_rows, settings.partition_by
+    return Table(settings.place, format_, schema, part_rows, has_gaps, partition_by)
 
 
 def _write(chunk: Chunk, answers: Answers, columns: Columns, destination: Destination) -> Summary:

@@ -104,6 +104,17 @@ class RunSettings:
         return rejects
 
 
+def check_settings(settings: RunSettings) -> None:
+    """Refuse what can't be had together, before anything is opened.
+
+    Raises:
+        UsageError: it names the options.
+    """
+    check_rejects(settings)
+    check_shard(settings)
+    check_partitions(settings)
+
+
 def check_rejects(settings: RunSettings) -> None:
     """Find out before the run whether it can keep rejected rows, if it is to.
 

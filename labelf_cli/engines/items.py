@@ -106,7 +106,7 @@ class ItemFiles:
     @staticmethod
     def is_of_the_plan(name: str) -> bool:
         """Whether a file of the journal's folder is the plan, or was found when that was made."""
-        return name == PLAN or (name.startswith(_REJECTS) and not name.endswith(".tmp"))
+        return name == PLAN or name.startswith(_REJECTS)
 
 
 @dataclass(frozen=True)

@@ -175,11 +175,7 @@ class RayWorker:
     """What an actor of the pool does with rows of the data set, each of which is an item."""
 
     def __init__(self, settings: ItemSettings) -> None:
-        self._worker: ItemWorker | _Failed
-        try:
-            self._worker = ItemWorker(settings)
-        except (LabelfError, OSError) as error:
-            self._worker = _Failed.of(error)
+        self._worker: ItemWorker | _Failed = _caught(ItemWorker)(settings)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Label an item; the result is a row of the data set that comes out."""

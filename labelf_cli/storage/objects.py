@@ -138,7 +138,7 @@ class ObjectStore(Storage):
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """See ``Storage.map``."""
-        return concurrently(function, items)
+        return concurrently(function, list(items))
 
     def _local(self, folder: PurePath) -> Path:
         return local_folder(hashlib.sha256(self.shown(folder).encode()).hexdigest()[:32])

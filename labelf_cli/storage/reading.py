@@ -1,7 +1,7 @@
 """Objects as inputs."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +21,15 @@ _REQUESTS = 16
 _READ_BYTES = 4 << 20
 
 
-def concurrently(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def concurrently(function: Callable[[T], R], items: Collection[T]) -> Iterator[R]:
     """Apply a function that reads to each item, in their order.
 
     Many at a time, since each takes long to begin where files are objects; never all of them, since
-    what was read may be large.
+    what was read may be large. One alone is read here, where a signal interrupts it, as of stdin.
     """
+    if len(items) < 2:
+        yield from map(function, items)
+        return
     with ThreadPoolExecutor(_REQUESTS) as pool:
         asked: deque[Future[R]] = deque()
         for item in items:
